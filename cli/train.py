@@ -1,0 +1,113 @@
+"""`tutor train`: run a recipe and draw what it does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlxtutor.training.pipeline import Event, job_for, run_recipe
+
+from . import console
+from .recipe import read_recipe
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (micro, micro-fast) or a YAML file.")] = "micro",
+    backend: Annotated[str, typer.Option(help="auto, mlx or torch.")] = "auto",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; repeat for more.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this recipe.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run every stage again, also those already done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")] = False,
+) -> None:
+    """Make a tutor from nothing: tokenizer, stages, evaluation before and after.
+
+    Example: tutor train --backend mlx --set train.lr=2e-3 --name my-tutor
+    """
+    job, reason = job_for(read_recipe(recipe, settings or [], name), backend, console.home(), dtype)
+    console.err.print(f"backend   {job.backend_name} ({reason})", markup=False)
+    done: Event = {}
+    with _Drawing() as drawing:
+        for event in run_recipe(job, resume, fresh):
+            drawing.draw(event)
+            done = event
+    if as_json:
+        console.print_json({key: done[key] for key in ("model", "path", "seconds", "stages", "run")})
+        return
+    _print_result(done)
+
+
+def _print_result(done: Event) -> None:
+    splits = []
+    for split, result in done["after"]["splits"].items():
+        before = done["before"]["splits"].get(split, {"scores": {}})["scores"].get("correct")
+        splits.append([split, str(result["n"]), _share(before), _share(result["scores"].get("correct"))])
+    console.out.print(console.table("correct answers (95 % interval)", ["split", "problems", "before", "after"], splits, right=(1, 2, 3)))
+    console.out.print(f"\nall scores, curves, answers: {done['run']}", soft_wrap=True)
+    console.out.print(f"[bold]{done['model']}[/] made in {done['seconds'] / 60:.1f} min. Talk to it: [bold]tutor chat[/]")
+
+
+def _share(score: dict[str, Any] | None) -> str:
+    if not score or score["value"] is None:
+        return "-"
+    return f"{100 * score['value']:.1f} % ({100 * score['low']:.1f}-{100 * score['high']:.1f})"
+
+
+class _Drawing:
+    """Progress bar, validation lines and samples of a run, on stderr."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:8}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True), console=console.err, transient=True)
+        self.task: Any = None
+
+    def __enter__(self) -> _Drawing:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def draw(self, event: Event) -> None:
+        getattr(self, "_" + event["event"])(event)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.progress.console.print(text, markup=False, style=style, soft_wrap=True)
+
+    def _start(self, event: Event) -> None:
+        device = event["device"]
+        self._say(f"device    {device['name']}\ndtype     {device['dtype']} ({device['reason']})")
+        self._say(f"model     {event['parameters']:,} parameters, {event['trainable']:,} trainable")
+        self._say(f"stages    {', '.join(event['stages'])}; {event['tokens_per_step'][-1]:,} tokens a step; seed {event['seed']}")
+
+    def _stage(self, event: Event) -> None:
+        self._end_bar()
+        if event["reused"]:
+            self._say(f"{event['name']:8}  done before, its inputs are unchanged")
+        else:
+            self.task = self.progress.add_task(event["name"], total=None, note="preparing data")
+
+    def _step(self, event: Event) -> None:
+        note = f"loss {event['loss']:.3f} {event['tokens_per_s'] / 1000:.1f}k tok/s"
+        self.progress.update(self.task, total=event["steps"], completed=event["step"], note=note)
+        if "val_loss" in event:
+            byte = f", {event['bits_per_byte']:.3f} bits per byte" if "bits_per_byte" in event else ""
+            skipped = f", {event['skipped']} steps skipped" if event["skipped"] else ""
+            self._say(f"{event['stage']:8}  step {event['step']}/{event['steps']}: validation loss {event['val_loss']:.4f}{byte}{skipped}")
+            self._say("          " + " ".join(event["sample"].split())[:220], style="dim")
+
+    def _evaluation(self, event: Event) -> None:
+        self._end_bar()
+        self._say(f"evaluation {event['when']} the last stage")
+
+    def _done(self, event: Event) -> None:
+        self._end_bar()
+
+    def _end_bar(self) -> None:
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+            self.task = None

@@ -1,0 +1,194 @@
+"""Configuration: frozen dataclasses, read from YAML; each default stands here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlxtutor.errors import TutorError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a Qwen3 decoder with tied embeddings. Source: transformers' Qwen3Config."""
+
+    vocab_size: int = 2048
+    hidden_size: int = 192
+    intermediate_size: int = 512
+    num_layers: int = 4
+    num_heads: int = 6
+    num_kv_heads: int = 6
+    head_dim: int = 32
+    max_seq_len: int = 1024  # tokens
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.num_heads % self.num_kv_heads:
+            raise TutorError(f"model.num_kv_heads ({self.num_kv_heads}) must divide num_heads ({self.num_heads})")
+        for name in ("hidden_size", "intermediate_size", "head_dim"):
+            if getattr(self, name) % 32 and name != "head_dim" or getattr(self, name) % 2:
+                raise TutorError(f"model.{name} ({getattr(self, name)}) must be a multiple of 32 (even, for head_dim)")
+        for item in dataclasses.fields(self):
+            if getattr(self, item.name) <= 0:
+                raise TutorError(f"model.{item.name} ({getattr(self, item.name)}) must be positive")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stage trains. Fractions are of the stage's real number of optimiser steps."""
+
+    optimizer: str = "muon"        # adamw | muon (Muon on the hidden matrices, AdamW on the rest)
+    lr: float = 3e-3               # AdamW's peak
+    muon_lr: float = 0.02          # Muon's peak
+    min_lr_fraction: float = 0.05  # of the peak, at the last step
+    warmup_fraction: float = 0.03
+    decay_fraction: float = 0.5    # the last part of the run, linear to min_lr_fraction
+    weight_decay: float = 0.05     # on matrices only
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-8
+    grad_clip: float = 1.0         # global norm; 0 turns it off
+    row_len: int = 320             # tokens of a packed row
+    batch_rows: int = 16           # rows of one forward pass
+    accumulate: int = 1            # forward passes of one optimiser step
+    epochs: int = 1                # passes over the stage's examples
+    max_steps: int = 0             # 0: as many as the examples give
+    eval_every: float = 0.2        # fraction of the run between validations
+    checkpoint_every: float = 0.1  # fraction of the run between checkpoints
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adamw", "muon"):
+            raise TutorError(f'train.optimizer "{self.optimizer}" is unknown (allowed: adamw, muon)')
+        for name in ("min_lr_fraction", "warmup_fraction", "decay_fraction", "eval_every", "checkpoint_every"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TutorError(f"train.{name} ({getattr(self, name)}) must be between 0 and 1")
+        for name in ("lr", "muon_lr", "row_len", "batch_rows", "accumulate", "epochs", "eval_every", "checkpoint_every"):
+            if getattr(self, name) <= 0:
+                raise TutorError(f"train.{name} ({getattr(self, name)}) must be positive")
+        for name in ("weight_decay", "grad_clip", "max_steps"):
+            if getattr(self, name) < 0:
+                raise TutorError(f"train.{name} ({getattr(self, name)}) must not be negative")
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of a recipe. sources: weight in tokens by name (corpus, drills, chats, concepts, problems, em, file)."""
+
+    name: str
+    sources: dict[str, float]
+    tokens: int                    # tokens of the stage's examples before packing, per epoch
+    train: dict[str, Any] = field(default_factory=dict)  # overrides of the recipe's `train`
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How many problems of each split the recipe's own evaluation asks."""
+
+    values: int = 600
+    wordings: int = 400
+    types: int = 60
+    others: int = 0                # 0: all of them
+    batch_size: int = 200
+    max_new_tokens: int = 200
+    before: int = 200              # problems of each split before the tutor stage; 0: as many as after
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a model: saved, resolved, beside its weights."""
+
+    name: str = "em-tutor"
+    seed: int = 1
+    model: ModelConfig | str = field(default_factory=ModelConfig)  # a shape, or a model to start from (name or directory)
+    corpus: str = "shipped"        # folder, text, JSONL, or hub:owner/name
+    data: str = "em"               # em: the problem generator; or a JSONL of chats for the last stage
+    tokenizer_characters: int = 3_000_000  # text the tokenizer is trained on
+    train: TrainConfig = field(default_factory=TrainConfig)
+    stages: tuple[StageConfig, ...] = ()
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def from_dict(cls: type, data: Any, where: str = "") -> Any:
+    """Build a dataclass from parsed YAML; unknown keys and wrong types are errors that name the key."""
+    if not isinstance(data, dict):
+        raise TutorError(f"{where or cls.__name__} must be a mapping (got {data!r})")
+    hints = typing.get_type_hints(cls)
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    unknown = [key for key in data if key not in fields]
+    if unknown:
+        raise TutorError(unknown_key(f"{where}{unknown[0]}", unknown[0], list(fields)))
+    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING and n not in data]
+    if required:
+        raise TutorError(f"{where or cls.__name__ + '.'}{required[0]} is missing")
+    return cls(**{key: _coerce(hints[key], value, f"{where}{key}") for key, value in data.items()})
+
+
+def unknown_key(path: str, key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(key), known, 1)
+    hint = f'did you mean "{near[0]}"?' if near else f"allowed: {', '.join(known)}"
+    return f'unknown key "{path}" ({hint})'
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    """Bring a YAML value to a field's type: PyYAML reads 1e-5 as a string."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        choices = [c for c in typing.get_args(hint) if dataclasses.is_dataclass(c) == isinstance(value, dict)]
+        return _coerce(choices[0], value, where)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(typing.cast(type, hint), value, where + ".")
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        if not isinstance(value, (list, tuple)):
+            raise TutorError(f"{where} must be a list (got {value!r})")
+        return tuple(_coerce(item, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict or hint is Any:
+        return value
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is bool:
+        if isinstance(value, bool) or str(value).lower() in ("true", "false"):
+            return value if isinstance(value, bool) else str(value).lower() == "true"
+    elif hint is int:
+        try:
+            number = float(value)
+            if number == int(number) and not isinstance(value, bool):
+                return int(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    elif hint is float:
+        try:
+            if not isinstance(value, bool):
+                return float(value)
+        except (TypeError, ValueError):
+            pass
+    elif hint is str and isinstance(value, (str, int, float)):
+        return str(value)
+    raise TutorError(f"{where} must be {'an' if hint is int else 'a'} {hint.__name__} (got {value!r})")
+
+
+def to_dict(config: Any) -> dict:
+    """A dataclass as plain YAML-able data."""
+    return dataclasses.asdict(config)
+
+
+def set_key(data: dict, key: str, value: Any) -> None:
+    """`train.lr=1e-3` on parsed YAML, in place."""
+    *path, last = key.split(".")
+    for part in path:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise TutorError(f'"{key}" can\'t be set: "{part}" is not a section')
+    data[last] = value
+
+
+def stage_train(recipe: Recipe, stage: StageConfig) -> TrainConfig:
+    """The recipe's training settings with the stage's overrides."""
+    return from_dict(TrainConfig, {**to_dict(recipe.train), **stage.train}, f"stages.{stage.name}.train.")

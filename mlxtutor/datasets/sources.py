@@ -1,0 +1,119 @@
+"""The named sources of a stage's examples: text for language modelling, chats for tuning."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlxtutor.config import Recipe, StageConfig
+from mlxtutor.datasets.batch import Examples, join_examples
+from mlxtutor.datasets.corpus import read_corpus
+from mlxtutor.datasets.drills import iter_calc_chats, iter_drills
+from mlxtutor.datasets.rows import read_rows
+from mlxtutor.errors import TutorError
+from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
+from mlxtutor.text.chat import compact, encode_chat
+from mlxtutor.text.tokenizer import Tokenizer, escape_specials
+
+Item = tuple[list[int], list[bool]]
+DRILLS_PER_TEXT = 8
+NAMES = {
+    "corpus": "the recipe's corpus, as text",
+    "drills": "conversions, notations, synonyms, arithmetic, as text",
+    "statements": "problem statements without their solutions, as text",
+    "chats": "general chats with the calculator",
+    "em": "electrostatics problems with worked solutions",
+    "data": "the chats of the recipe's `data` file",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document to be modelled whole."""
+
+    text: str
+
+
+def iter_source(name: str, recipe: Recipe, rng: np.random.Generator) -> Iterator[Text | list[dict]]:
+    """Documents (Text) or chats (messages) of a source. Generated ones are endless; files come round again."""
+    if name == "corpus":
+        return _rounds(lambda: map(Text, read_corpus(shipped_corpus() if recipe.corpus == "shipped" else recipe.corpus)), recipe.corpus)
+    if name == "drills":
+        lines = iter_drills(rng)
+        return (Text("\n".join(itertools.islice(lines, DRILLS_PER_TEXT))) for _ in itertools.count())
+    if name == "chats":
+        return iter_calc_chats(rng)
+    if name == "statements":
+        return (Text(prompt_of(row)) for row in iter_rows(trained_types(), "train", rng))
+    if name == "em":
+        return (row["messages"] for row in iter_rows(trained_types(), "train", rng))
+    if name == "data":
+        return _rounds(lambda: (row["messages"] for row in read_rows(Path(recipe.data))), recipe.data)
+    raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
+
+
+def shipped_corpus() -> Path:
+    """The project's own notes."""
+    import mlxtutor.data
+
+    return Path(mlxtutor.data.__path__[0]) / "corpus"
+
+
+def _rounds(read: Callable[[], Iterator], where: str) -> Iterator:
+    while True:
+        empty = True
+        for item in read():
+            empty = False
+            yield item
+        if empty:
+            raise TutorError(f"{where}: no text in it (give a folder, text or JSONL with at least one document)")
+
+
+def encode_items(item: Text | list[dict], tokenizer: Tokenizer, row_len: int) -> list[Item]:
+    """A chat is one example; a document is cut into pieces of at most row_len targets, which all count."""
+    if not isinstance(item, Text):
+        return [encode_chat(tokenizer, item)]
+    ids = [*tokenizer.encode(escape_specials(item.text)), tokenizer.end_of_text]
+    pieces = [ids[i:i + row_len + 1] for i in range(0, max(len(ids) - 1, 1), row_len)]
+    return [(piece, [True] * len(piece)) for piece in pieces]
+
+
+def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row_len: int, tokens: int,
+                   stream: tuple[int, ...]) -> Examples:
+    """About `tokens` tokens, each source with its share. stream: seeds the sources, apart from every other use of the seed."""
+    total = sum(stage.sources.values())
+    items: list[Item] = []
+    for index, (name, weight) in enumerate(sorted(stage.sources.items())):
+        rng = np.random.default_rng([recipe.seed, *stream, index])
+        wanted, got = tokens * weight / total, 0
+        for item in iter_source(name, recipe, rng):
+            for ids, mask in encode_items(item, tokenizer, row_len):
+                if any(mask[1:row_len + 1]):
+                    items.append((ids, mask))
+                    got += len(ids)
+            if got >= wanted:
+                break
+    return join_examples(items)
+
+
+def tokenizer_texts(recipe: Recipe) -> Iterator[str]:
+    """What the tokenizer is trained on: every source of every stage, in the shares of their tokens."""
+    shares: dict[str, float] = {}
+    for stage in recipe.stages:
+        total = sum(stage.sources.values())
+        for name, weight in stage.sources.items():
+            shares[name] = shares.get(name, 0.0) + stage.tokens * weight / total
+    whole = sum(shares.values())
+    for index, (name, share) in enumerate(sorted(shares.items())):
+        rng = np.random.default_rng([recipe.seed, 0, index])
+        left = recipe.tokenizer_characters * share / whole
+        for item in iter_source(name, recipe, rng):
+            text = item.text if isinstance(item, Text) else "\n".join(f"{m['role']}\n{compact(m['content'])}" for m in item)
+            yield text
+            left -= len(text)
+            if left <= 0:
+                break

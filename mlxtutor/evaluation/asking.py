@@ -1,0 +1,29 @@
+"""Put a suite's problems to a model and score what it says."""
+
+from __future__ import annotations
+
+from mlxtutor.evaluation.suite import score_answers, summarise_scores
+from mlxtutor.inference.generate import LoadedModel, generate
+from mlxtutor.problems.build import prompt_of
+from mlxtutor.problems.suite import suite_rows
+from mlxtutor.text.chat import encode_chat
+
+
+def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 200, batch_size: int = 200) -> list[dict]:
+    """Greedy answers to rows (their assistant turns are not shown): `{"id", "answer", "tokens", "finish_reason"}` in order."""
+    prompts = []
+    for row in rows:
+        asked = [m for m in row["messages"] if m["role"] != "assistant"]
+        prompts.append(encode_chat(loaded.tokenizer, asked, add_generation_prompt=True)[0])
+    answers = generate(loaded, prompts, max_new_tokens, batch_size=batch_size)
+    return [{"id": row["id"], "answer": a.text, "tokens": a.tokens, "finish_reason": a.finish_reason} for row, a in zip(rows, answers)]
+
+
+def evaluate_suite(loaded: LoadedModel, counts: dict[str, int], max_new_tokens: int = 200, batch_size: int = 200) -> tuple[dict, list[dict]]:
+    """The summary over the splits of `em` (counts: problems of each, 0 for the usual number) and every answer."""
+    rows = [row for split, n in counts.items() for row in suite_rows(split, n)]
+    answers = answer_rows(loaded, rows, max_new_tokens, batch_size)
+    scores = score_answers(rows, [a["answer"] for a in answers])
+    detail = [{**answer, "split": row["split"], "type": row["type"], "prompt": prompt_of(row), "right": row["answer"]["value"],
+               "unit": row["answer"]["unit"], "correct": score.correct} for row, answer, score in zip(rows, answers, scores)]
+    return summarise_scores(rows, scores), detail

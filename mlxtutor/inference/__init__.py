@@ -1,0 +1,1 @@
+"""Generation with the calculator, chats."""

@@ -1,0 +1,29 @@
+"""Which device and number format MLX uses here, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import mlx.core as mx
+
+from mlxtutor.backends import Device
+from mlxtutor.errors import TutorError
+
+DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16}
+
+
+def device(dtype: str = "auto") -> Device:
+    """The device of this process. dtype: auto, float32 or bfloat16."""
+    if dtype not in ("auto", *DTYPES):
+        raise TutorError(f'dtype "{dtype}" is unknown (allowed: auto, {", ".join(DTYPES)})')
+    chosen = "float32" if dtype == "auto" else dtype
+    asked = dtype != "auto"
+    if mx.metal.is_available():
+        name = str(mx.device_info().get("device_name", "Apple GPU"))
+        return Device("mlx", name, "metal", chosen, "asked for" if asked else "a micro model trains best in float32 on Metal")
+    if mx.default_device().type == mx.gpu:
+        return Device("mlx", "CUDA GPU", "cuda", chosen, "asked for" if asked else "a micro model trains best in float32")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    reason = "asked for" if asked else "MLX's CPU sends only float32 products to the BLAS"
+    return Device("mlx", f"{platform.machine()} CPU, {cores} cores", "cpu", chosen, reason)

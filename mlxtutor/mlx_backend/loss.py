@@ -1,0 +1,54 @@
+"""Cross-entropy over a tied output embedding, computed only where the mask is on."""
+
+import mlx.core as mx
+import numpy as np
+
+from .cpu_ops import exp
+
+ROW_BUCKET = 64  # gathered rows are padded to a multiple: few distinct shapes, at most 63 rows wasted
+
+
+def masked_cross_entropy(
+    hidden: mx.array, embedding: mx.array, targets: np.ndarray | mx.array, mask: np.ndarray | mx.array
+) -> mx.array:
+    """Sum of -log softmax(hidden embedding^T)[target] over the masked rows, in nats: a float32 scalar.
+
+    hidden: (..., D), embedding: (V, D), targets: (...) integers, mask: (...) 0 or 1. Targets and mask are
+    read on the host to gather rows: they must be data, not a layer's output or an argument of `mx.compile`.
+    """
+    rows, weights = masked_rows(np.asarray(mask).reshape(-1))
+    chosen = np.asarray(targets).reshape(-1)[rows].astype(np.int32)
+    picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(rows)].astype(mx.float32)
+    return _cross_entropy(picked, embedding.astype(mx.float32), mx.array(chosen), mx.array(weights))[0]
+
+
+def masked_rows(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions where mask (N,) is on -> indices (K,) int32, weights (K,) float32: 1, then 0 for padding."""
+    on = np.flatnonzero(mask)
+    size = max(1, -(-len(on) // ROW_BUCKET)) * ROW_BUCKET
+    rows, weights = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    rows[: len(on)], weights[: len(on)] = on, 1
+    return rows, weights
+
+
+@mx.custom_function
+def _cross_entropy(hidden, embedding, targets, weights):
+    """-> the weighted sum, and for the backward pass exp(logits - max) (K, V) and its row sums (K, 1)."""
+    logits = hidden @ embedding.T
+    top = logits.max(axis=-1, keepdims=True)
+    e = exp(logits - top)
+    sums = e.sum(axis=-1, keepdims=True)
+    nll = mx.log(sums) + top - mx.take_along_axis(logits, targets[:, None], axis=-1)
+    return (nll[:, 0] * weights).sum(), e, sums
+
+
+@_cross_entropy.vjp
+def _cross_entropy_vjp(primals, cotangents, outputs):
+    """d logits = (e / sums - onehot) * weights, never formed: the scales go to the thin factors."""
+    hidden, embedding, targets, weights = primals
+    _, e, sums = outputs
+    grad = (cotangents[0] * weights)[:, None]
+    scale = grad / sums
+    d_hidden = (e @ embedding) * scale - embedding[targets] * grad
+    d_embedding = (e.T @ (hidden * scale)).at[targets].subtract(hidden * grad)
+    return d_hidden, d_embedding, mx.zeros_like(targets), mx.zeros_like(weights)

@@ -1,0 +1,142 @@
+"""Qwen3 forward pass in MLX, over packed rows or with a KV cache. Source: mlx-lm's qwen3.py."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from mlxtutor.backends import Weights
+from mlxtutor.config import ModelConfig
+from mlxtutor.datasets.batch import Batch
+from mlxtutor.mlx_backend.device import DTYPES, device
+from mlxtutor.mlx_backend.loss import masked_cross_entropy
+
+Cache = list[tuple[mx.array, mx.array]]
+
+
+def rope_tables(config: ModelConfig, positions: mx.array) -> tuple[mx.array, mx.array]:
+    """cos and sin of the half-split rotation. positions: (B, T) -> two of (B, 1, T, D)."""
+    exponents = mx.arange(0, config.head_dim, 2, dtype=mx.float32) / config.head_dim
+    angles = positions[:, None, :, None].astype(mx.float32) / config.rope_theta**exponents
+    angles = mx.concatenate((angles, angles), axis=-1)
+    return mx.cos(angles), mx.sin(angles)
+
+
+def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
+    """Rotate pairs of q or k. x: (B, H, T, D) -> same shape."""
+    half = x.shape[-1] // 2
+    turned = mx.concatenate((-x[..., half:], x[..., :half]), axis=-1)
+    return x * cos + turned * sin
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with RMSNorm on q and k."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, self.heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, self.kv_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, self.kv_heads * self.head_dim, bias=False)
+        self.o_proj = nn.Linear(self.heads * self.head_dim, config.hidden_size, bias=False)
+        self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
+        self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
+
+    def __call__(self, x: mx.array, rope: tuple[mx.array, mx.array], mask: mx.array, cached: tuple[mx.array, mx.array] | None) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D) and the keys and values so far, each (B, H, S, D)."""
+        B, T, _ = x.shape
+        q = self.q_norm(self.q_proj(x).reshape(B, T, self.heads, self.head_dim)).transpose(0, 2, 1, 3)
+        k = self.k_norm(self.k_proj(x).reshape(B, T, self.kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
+        v = self.v_proj(x).reshape(B, T, self.kv_heads, self.head_dim).transpose(0, 2, 1, 3)
+        q, k = rotate(q, *rope).astype(v.dtype), rotate(k, *rope).astype(v.dtype)
+        if cached is not None:
+            k, v = mx.concatenate((cached[0], k), axis=2), mx.concatenate((cached[1], v), axis=2)
+        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
+        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1)), (k, v)
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self.down_proj(nn.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = MLP(config)
+        self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def __call__(self, x: mx.array, rope: tuple[mx.array, mx.array], mask: mx.array, cached: tuple[mx.array, mx.array] | None) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+        mixed, kept = self.self_attn(self.input_layernorm(x), rope, mask, cached)
+        x = x + mixed
+        return x + self.mlp(self.post_attention_layernorm(x)), kept
+
+
+class Model(nn.Module):
+    """The decoder; parameter names are Hugging Face's, less the leading `model.`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = [Block(config) for _ in range(config.num_layers)]
+        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def hidden(self, tokens: mx.array, positions: mx.array, mask: mx.array, cache: Cache | None = None) -> tuple[mx.array, Cache]:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head, and the cache."""
+        x = self.embed_tokens(tokens)
+        rope = rope_tables(self.config, positions)
+        kept: Cache = []
+        for index, layer in enumerate(self.layers):
+            x, pair = layer(x, rope, mask, cache[index] if cache else None)
+            kept.append(pair)
+        return self.norm(x), kept
+
+
+def build(config: ModelConfig, weights: Weights, dtype: str = "auto") -> Model:
+    """A model with these weights (float32), which computes in `dtype`."""
+    chosen = device(dtype)
+    model = Model(config)
+    arrays = [(name.removeprefix("model."), mx.array(np.asarray(value, np.float32)).astype(DTYPES[chosen.dtype])) for name, value in weights.items()]
+    model.load_weights(arrays)
+    mx.eval(model.parameters())
+    return model
+
+
+def segment_mask(segments: mx.array) -> mx.array:
+    """Which keys each query sees in packed rows: earlier ones of its own example. (B, T) -> (B, 1, T, T) bool."""
+    T = segments.shape[1]
+    causal = mx.arange(T)[:, None] >= mx.arange(T)[None, :]
+    return (segments[:, None, :, None] == segments[:, None, None, :]) & causal
+
+
+def batch_nll(model: Model, batch: Batch) -> mx.array:
+    """Summed negative log-likelihood over the batch's targets, in nats."""
+    hidden, _ = model.hidden(mx.array(batch.inputs), mx.array(batch.positions), segment_mask(mx.array(batch.segments)))
+    return masked_cross_entropy(hidden, model.embed_tokens.weight, batch.targets, batch.mask)
+
+
+def nll(model: Model, batch: Batch) -> tuple[float, int]:
+    """Summed negative log-likelihood in nats, and the number of targets."""
+    return float(batch_nll(model, batch)), int(batch.mask.sum())
+
+
+def logits(model: Model, tokens: np.ndarray) -> np.ndarray:
+    """tokens: (B, T) unpacked, unpadded -> float32 logits (B, T, V)."""
+    ids = mx.array(np.asarray(tokens, np.int32))
+    positions = mx.broadcast_to(mx.arange(ids.shape[1]), ids.shape)
+    hidden, _ = model.hidden(ids, positions, segment_mask(mx.ones_like(ids)))
+    return np.array(model.embed_tokens.as_linear(hidden).astype(mx.float32))

@@ -1,0 +1,1 @@
+"""Problem types, their solvers and their wordings."""

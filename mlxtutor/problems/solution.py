@@ -1,0 +1,99 @@
+"""The worked solution of a solved problem, as message content: text and structured calculator calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
+
+
+def worked(solved: Solved, calculator: bool = True) -> list[str | dict[str, str]] | str:
+    """Law, substitution, unit check, sanity check, answer. calculator=False leaves the evaluation to the student."""
+    if calculator:
+        return _with_calculator(solved)
+    problem = solved.type
+    lines = [f"Law: {problem.law}", givens(solved)]
+    lines += [f"{step.symbol} = {text}" for step, text in zip(problem.steps, _symbolic(solved))]
+    direction = _from_givens(solved, problem.direction) if problem.direction else None
+    check = _from_givens(solved, problem.check) or "the sign and size of the result must fit the picture."
+    lines += [f"Units: {unit_check(solved)}", f"Check: {check}"]
+    lines.append(f"Answer: evaluate the expression; the unit is {problem.unit or 'none'}{f', {direction}' if direction else ''}")
+    return "\n".join(lines)
+
+
+def _from_givens(solved: Solved, text: Callable[[SimpleNamespace], str]) -> str | None:
+    """What a check or direction says without any result; None when it needs one."""
+    try:
+        return text(solved.given_namespace)
+    except AttributeError:
+        return None
+
+
+def _with_calculator(solved: Solved) -> list[str | dict[str, str]]:
+    problem = solved.type
+    parts: list[str | dict[str, str]] = []
+    text = f"Law: {problem.law}\n{givens(solved)}\n"
+    for step, expression, result in zip(problem.steps, solved.expressions, solved.results):
+        parts += [f"{text}{step.symbol} = ", {"calc": expression, "result": result}]
+        text = f"{_space(step.unit)}\n"
+    end = f"Units: {unit_check(solved)}\nCheck: {problem.check(solved.namespace)}\n"
+    parts.append(f"{text}{end}Answer: {solved.results[-1]}{_space(problem.unit)}{_direction(solved)}")
+    return parts
+
+
+def _space(unit: str) -> str:
+    return f" {unit}" if unit else ""
+
+
+def _direction(solved: Solved) -> str:
+    return f", {solved.direction}" if solved.direction else ""
+
+
+def _symbolic(solved: Solved) -> list[str]:
+    """Each step with the givens substituted and earlier results by name: nothing is computed."""
+    known: dict[str, object] = {**CONSTANT_VALUES, **solved.values}
+    lines = []
+    for step in solved.type.steps:
+        lines.append(step.expression.format(**known))
+        known[step.symbol] = _Name(step.symbol)
+    return lines
+
+
+class _Name(str):
+    """A symbol standing for a result: `{F.abs}` writes abs(F)."""
+
+    @property
+    def abs(self) -> str:
+        return f"abs({self})"
+
+
+def unit_check(solved: Solved) -> str:
+    """`N*m^2/C^2*uC*nC/cm^2 = N`: the formula's units as this problem gives them, and the answer's."""
+    def unit(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in CONSTANT_UNITS:
+            return CONSTANT_UNITS[name]
+        text = solved.values[name].unit or "1"
+        power = match.group(2) or ""
+        compound = any(c in text for c in "/*^")
+        return f"({text}){power}" if compound else f"{text}{power}"
+
+    left = re.sub(r"\[(\w+)\](\^[\d.]+)?", unit, solved.type.units)
+    return f"{left} = {solved.type.unit or '1'}"
+
+
+def givens(solved: Solved, missing: str | None = None) -> str:
+    """`Given: q1 in uC, r in cm, n`: what the law needs and the units it comes in; a missing quantity is `r = ?`."""
+    def item(symbol: str) -> str:
+        unit = solved.values[symbol].unit
+        return f"{symbol} = ?" if symbol == missing else f"{symbol} in {unit}" if unit else symbol
+
+    return "Given: " + ", ".join(item(symbol) for symbol in solved.values)
+
+
+def missing_reply(solved: Solved, symbol: str, name: str) -> str:
+    """What the tutor says when a quantity isn't given: the law, what it has, what it lacks, and a question for it."""
+    return (f"Law: {solved.type.law}\n{givens(solved, symbol)}\nMissing: {name} ({symbol})\n"
+            f"I can't compute the answer without it. What is {name}?")

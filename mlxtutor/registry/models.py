@@ -1,0 +1,90 @@
+"""Models by name and version: NAME@1, NAME@2, ... under the tutor home. A half-written one is never listed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from filelock import FileLock
+
+from mlxtutor.errors import TutorError
+
+CARD = "tutor.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A registered model; card is its tutor.json (kind, created, fingerprint, recipe, metrics)."""
+
+    name: str
+    version: int
+    path: Path
+    card: dict
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise TutorError(f'model name "{name}" is not usable (letters, digits, ".", "_" and "-" only)')
+    return name
+
+
+def list_models(models: Path) -> list[ModelRef]:
+    """Every complete model, oldest first."""
+    found = []
+    for card in models.glob(f"*/*/{CARD}"):
+        folder = card.parent
+        if folder.name.isdigit():
+            found.append(ModelRef(folder.parent.name, int(folder.name), folder, json.loads(card.read_text())))
+    return sorted(found, key=lambda ref: (ref.card["created"], ref.name, ref.version))
+
+
+def register(models: Path, name: str, card: dict, write: Callable[[Path], None]) -> ModelRef:
+    """Take the next version of a name; write(folder) fills it, then it appears at once under its final name."""
+    parent = models / check_name(name)
+    parent.mkdir(parents=True, exist_ok=True)
+    card = {"name": name, "created": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), **card}
+    beside = parent / f".new-{os.getpid()}"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        write(beside)
+        with FileLock(parent / ".lock"):
+            version = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
+            card["version"] = version
+            (beside / CARD).write_text(json.dumps(card, indent=2) + "\n")
+            os.replace(beside, parent / str(version))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return ModelRef(name, version, parent / str(version), card)
+
+
+def resolve(models: Path, name: str | None) -> ModelRef:
+    """A registry name (newest version), NAME@VERSION, a directory, or None for the newest model of all."""
+    known = list_models(models)
+    if name is None:
+        if not known:
+            raise TutorError("no model yet (make one: tutor train)")
+        return known[-1]
+    base, _, version = name.partition("@")
+    matches = [ref for ref in known if ref.name == base and (not version or str(ref.version) == version)]
+    if matches:
+        return max(matches, key=lambda ref: ref.version)
+    if Path(name).is_dir():
+        return _directory(Path(name))
+    names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
+    raise TutorError(f'no model "{name}" (here: {names}; or a model directory)')
+
+
+def _directory(path: Path) -> ModelRef:
+    card = path / CARD
+    return ModelRef(path.resolve().name, 0, path, json.loads(card.read_text()) if card.exists() else {"kind": "directory"})

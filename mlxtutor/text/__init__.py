@@ -1,0 +1,1 @@
+"""Text: the calculator's language, the tokenizer, chats and their loss mask."""

@@ -1,0 +1,1 @@
+"""Schedules, initial weights, the one training loop, checkpoints, stages."""

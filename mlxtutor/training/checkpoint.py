@@ -1,0 +1,60 @@
+"""Checkpoints that are whole or absent: written beside, synced, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from mlxtutor.files import sync
+
+Weights = dict[str, np.ndarray]
+
+
+def save_weights(path: Path, weights: Weights) -> None:
+    """A safetensors file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(weights, str(beside), metadata={"format": "pt"})
+        sync(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_weights(path: Path) -> Weights:
+    return load_file(str(path))
+
+
+def save_checkpoint(folder: Path, step: int, weights: Weights, optimizer: Weights, progress: dict) -> None:
+    """folder/step-NNNNNNN appears complete or not at all; older ones go afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    final, beside = folder / f"step-{step:07d}", folder / f".step-{step:07d}.{os.getpid()}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    save_file(weights, str(beside / "model.safetensors"))
+    save_file(optimizer, str(beside / "optimizer.safetensors"))
+    (beside / "progress.json").write_text(json.dumps({**progress, "step": step}))
+    for file in (*beside.iterdir(), beside):
+        sync(file)
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(beside, final)
+    for old in folder.iterdir():
+        if old != final:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path) -> tuple[Weights, Weights, dict] | None:
+    """The newest checkpoint's weights, optimiser state and progress, or None."""
+    found = sorted(folder.glob("step-*")) if folder.is_dir() else []
+    if not found:
+        return None
+    newest = found[-1]
+    progress = json.loads((newest / "progress.json").read_text())
+    return load_file(str(newest / "model.safetensors")), load_file(str(newest / "optimizer.safetensors")), progress
+

@@ -1,0 +1,206 @@
+"""A recipe from nothing to a registered model: tokenizer, stages, evaluation before and after. It yields events."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+
+from mlxtutor import backends
+from mlxtutor.backends import Backend
+from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train, to_dict
+from mlxtutor.datasets.sources import stage_examples, tokenizer_texts
+from mlxtutor.errors import TutorError
+from mlxtutor.evaluation.asking import evaluate_suite
+from mlxtutor.evaluation.report import render_comparison
+from mlxtutor.files import write_atomic
+from mlxtutor.home import Home
+from mlxtutor.inference.generate import LoadedModel, generate
+from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
+from mlxtutor.registry.models import ModelRef, list_models, register, resolve
+from mlxtutor.text.tokenizer import Tokenizer, train_tokenizer
+from mlxtutor.training.checkpoint import load_weights
+from mlxtutor.training.fingerprint import data_digest, fingerprint
+from mlxtutor.training.initial import initial_weights, parameter_count
+from mlxtutor.training.loop import StageData, train_stage
+from mlxtutor.training.plots import plot_losses
+
+Event = dict[str, Any]
+VAL_SHARE = .02
+MIN_VAL_TOKENS = 8_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe on a backend, and where its work is kept."""
+
+    recipe: Recipe
+    backend: Backend
+    backend_name: str
+    dtype: str
+    home: Home
+
+    @property
+    def id(self) -> str:
+        return fingerprint(to_dict(self.recipe), self.backend_name, self.dtype, data_digest(self.recipe))
+
+    @property
+    def run_folder(self) -> Path:
+        return self.home.runs / f"{self.recipe.name}-{self.id}"
+
+
+def run_recipe(job: Job, resume: bool = False, fresh: bool = False) -> Iterator[Event]:
+    """Do all of a recipe. Stages whose inputs haven't changed are taken as they are, unless `fresh`."""
+    began = time.perf_counter()
+    job.run_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(job.run_folder / ".lock", timeout=0):
+            yield from _run(job, resume, fresh, began)
+    except Timeout:
+        raise TutorError(f"this recipe is being trained by another process ({job.run_folder}); wait for it, or change --name") from None
+
+
+def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
+    recipe = job.recipe
+    write_atomic(job.run_folder / "recipe.yaml", yaml.safe_dump(to_dict(recipe), sort_keys=False).encode())
+    tokenizer, config, weights, trail = _start(job, fresh)
+    device = job.backend.device(job.dtype)
+    yield {"event": "start", "device": dataclasses.asdict(device), "parameters": parameter_count(config), "trainable": parameter_count(config),
+           "seed": recipe.seed, "run": str(job.run_folder), "stages": [s.name for s in recipe.stages],
+           "tokens_per_step": [_tokens_per_step(recipe, s) for s in recipe.stages]}
+    stages, before = [], None
+    for index, stage in enumerate(recipe.stages):
+        last = index == len(recipe.stages) - 1
+        if last:
+            before = yield from _evaluation(job, "before", trail, tokenizer, config, weights, fresh)
+        trail = fingerprint(trail, to_dict(stage), to_dict(stage_train(recipe, stage)), recipe.seed, data_digest(recipe))
+        weights, summary = yield from _stage(job, stage, index, trail, tokenizer, config, weights, resume, fresh)
+        stages.append(summary)
+    after = yield from _evaluation(job, "after", trail, tokenizer, config, weights, fresh)
+    write_atomic(job.run_folder / "evaluation.json", json.dumps({"before": before, "after": after}, indent=2).encode())
+    write_atomic(job.run_folder / "evaluation.md", render_comparison(before, after, f"{recipe.name}: before and after the stage {recipe.stages[-1].name}").encode())
+    plot_losses([(s["name"], Path(s["folder"]) / "metrics.jsonl") for s in stages], job.run_folder / "loss.png")
+    ref = _register(job, trail, tokenizer, config, weights, stages, before, after)
+    yield {"event": "done", "model": ref.id, "path": str(ref.path), "seconds": time.perf_counter() - began, "stages": stages,
+           "before": before, "after": after, "run": str(job.run_folder)}
+
+
+def _tokens_per_step(recipe: Recipe, stage: StageConfig) -> int:
+    train = stage_train(recipe, stage)
+    return train.row_len * train.batch_rows * train.accumulate
+
+
+def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.ndarray], str]:
+    """Tokenizer, shape and weights to begin with: new ones, or those of the model that the recipe names."""
+    recipe = job.recipe
+    if isinstance(recipe.model, str):
+        folder = resolve(job.home.models, recipe.model).path
+        config = load_config(folder)
+        weights = load_checked_weights(folder, config)
+        digest = fingerprint(*[(name, float(value.astype(np.float64).sum())) for name, value in weights.items()])
+        return Tokenizer.load(folder), config, weights, fingerprint(digest, job.backend_name, job.dtype)
+    sources = [(stage.name, stage.sources, stage.tokens) for stage in recipe.stages]
+    key = fingerprint(sources, recipe.seed, recipe.tokenizer_characters, recipe.model.vocab_size, data_digest(recipe))
+    path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
+    if fresh or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        train_tokenizer(tokenizer_texts(recipe), recipe.model.vocab_size, path)
+    weights = initial_weights(recipe.model, np.random.default_rng([recipe.seed, 1]))
+    return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype)
+
+
+def stage_data(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokenizer) -> StageData:
+    """Training and validation examples of a stage, from streams of their own."""
+    row_len = stage_train(recipe, stage).row_len
+    examples = stage_examples(stage, recipe, tokenizer, row_len, stage.tokens, (2, index))
+    val = stage_examples(stage, recipe, tokenizer, row_len, max(MIN_VAL_TOKENS, int(stage.tokens * VAL_SHARE)), (3, index))
+    text = not {"chats", "em", "data"} & set(stage.sources)
+    val_bytes = sum(len(tokenizer.piece_bytes(int(i))) for i in np.delete(val.tokens, val.starts[:-1])) if text else 0
+    return StageData(examples, val, val_bytes)
+
+
+def _stage(job: Job, stage: StageConfig, index: int, trail: str, tokenizer: Tokenizer, config: ModelConfig,
+           weights: dict[str, np.ndarray], resume: bool, fresh: bool) -> Iterator[Any]:
+    """Train a stage, or take its finished result; returns its best weights and its summary."""
+    folder = job.home.stages / f"{stage.name}-{trail}"
+    done = folder / "done.json"
+    if done.exists() and not fresh:
+        summary = json.loads(done.read_text())
+        yield {"event": "stage", "name": stage.name, "reused": True, "folder": str(folder)}
+        return load_weights(folder / "best.safetensors"), summary
+    done.unlink(missing_ok=True)
+    began = time.perf_counter()
+    yield {"event": "stage", "name": stage.name, "reused": False, "folder": str(folder)}
+    data = stage_data(job.recipe, stage, index, tokenizer)
+    train = stage_train(job.recipe, stage)
+    prompt = _sample_prompt(data, tokenizer)
+
+    def sample(model: Any) -> str:
+        loaded = LoadedModel(job.backend, model, tokenizer, config.max_seq_len)
+        return tokenizer.decode(prompt) + generate(loaded, [prompt], 100)[0].text
+
+    def model_of(loaded: dict | None) -> Any:
+        return job.backend.build(config, weights if loaded is None else loaded, job.dtype)
+
+    records = train_stage(job.backend, model_of, data, train, folder, np.random.default_rng([job.recipe.seed, 4, index]), resume, sample)
+    record: dict = {}
+    for record in records:
+        yield {"event": "step", "stage": stage.name, **record}
+    seconds = time.perf_counter() - began
+    summary = {"name": stage.name, "seconds": seconds, "tokens": record["tokens"], "tokens_per_s": record["tokens"] / seconds,
+               "loss": record["val_loss"], "steps": record["steps"], "skipped": record["skipped"], "folder": str(folder)}
+    write_atomic(done, json.dumps(summary).encode())
+    return load_weights(folder / "best.safetensors"), summary
+
+
+def _sample_prompt(data: StageData, tokenizer: Tokenizer) -> list[int]:
+    """The first validation example up to where its loss begins; of a text, its first tokens."""
+    low, high = int(data.val.starts[0]), int(data.val.starts[1])
+    mask = data.val.mask[low:high]
+    end = 12 if mask[0] else int(np.argmax(mask))
+    return data.val.tokens[low:low + max(1, end)].tolist()
+
+
+def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray],
+                fresh: bool) -> Iterator[Any]:
+    """The suite's summary for these weights; kept under the fingerprint of what it measured."""
+    settings = job.recipe.evaluation
+    path = job.home.stages / f"evaluation-{fingerprint(trail, to_dict(settings), when)}.json"
+    if path.exists() and not fresh:
+        return json.loads(path.read_text())
+    yield {"event": "evaluation", "when": when}
+    model = job.backend.build(config, weights, job.dtype)
+    loaded = LoadedModel(job.backend, model, tokenizer, config.max_seq_len, job.recipe.name)
+    counts = {split: getattr(settings, split) for split in ("values", "wordings", "others", "types")}
+    if when == "before" and settings.before:
+        counts = {split: min(n, settings.before) or settings.before for split, n in counts.items()}
+    summary, answers = evaluate_suite(loaded, counts, settings.max_new_tokens, settings.batch_size)
+    write_atomic(path, json.dumps(summary).encode())
+    write_atomic(job.run_folder / f"answers-{when}.jsonl", "".join(json.dumps(a, ensure_ascii=False) + "\n" for a in answers).encode())
+    return summary
+
+
+def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray], stages: list[dict],
+              before: dict, after: dict) -> ModelRef:
+    """The model as the next version of its name; one made of the same inputs is that version again."""
+    for ref in list_models(job.home.models):
+        if ref.name == job.recipe.name and ref.card.get("fingerprint") == trail:
+            return ref
+    card = {"kind": "micro", "fingerprint": trail, "backend": job.backend_name, "dtype": job.dtype, "recipe": to_dict(job.recipe),
+            "stages": stages, "evaluation": {"before": before, "after": after}, "parameters": parameter_count(config)}
+    return register(job.home.models, job.recipe.name, card, lambda folder: save_model(folder, config, weights, tokenizer))
+
+
+def job_for(recipe: Recipe, backend_name: str, home: Home, dtype: str = "auto") -> tuple[Job, str]:
+    """The job and the reason for its backend; the dtype is resolved, so that fingerprints name what really computes."""
+    name, reason = backends.choose(backend_name)
+    backend = backends.load(name)
+    return Job(recipe, backend, name, backend.device(dtype).dtype, home), reason

@@ -1,0 +1,123 @@
+"""What must hold for every problem type: parsable unit checks, complete and disjoint wordings, checks on every draw."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pint
+
+from mlxtutor.problems.solution import unit_check, worked
+from mlxtutor.problems.types import CONSTANT_UNITS, ProblemType, Solved, draw
+from mlxtutor.problems.wording import Wording, compose, load_wordings
+
+UNITS = pint.UnitRegistry()
+PLACE = re.compile(r"\{(\w+)\}")
+DIRECTION = re.compile(r"attractive|repulsive|to the (left|right)|up|down|(toward|away from) .+|inward|outward|-?[\d.]+ degrees")
+QUESTION_WORDS = ("how", "what", "where", "which", "who", "whether")  # "How large is how far ..." is no question
+LEAST = {"scenes": 14, "wholes": 10, "contexts": 6, "questions": 10, "targets": 8, "concepts": 2, "scenes_held": 3,
+         "wholes_held": 2, "questions_held": 3, "targets_held": 3}
+
+
+def draws(problem: ProblemType, n: int, seed: int = 0) -> list[Solved]:
+    rng = np.random.default_rng(seed)
+    return [draw(problem, rng) for _ in range(n)]
+
+
+def dimension(text: str) -> object:
+    return UNITS.Quantity(text).dimensionality
+
+
+def check_units(problem: ProblemType, n: int = 10) -> None:
+    """Both sides parse to the answer's dimension; the left holds no unit but the problem's and the constants'."""
+    for solved in draws(problem, n, seed=1):
+        text = unit_check(solved)
+        left, right = text.split(" = ")
+        assert dimension(left) == dimension(right) == dimension(problem.unit or "1"), f"{problem.name}: {text}"
+        stated = " ".join([*(v.unit for v in solved.values.values()), *CONSTANT_UNITS.values()])
+        foreign = set(re.findall(r"[A-Za-z]+", left)) - set(re.findall(r"[A-Za-z]+", stated))
+        assert not foreign, f"{problem.name}: {text} ({foreign} not given)"
+
+
+def check_solutions(problem: ProblemType, n: int = 50) -> None:
+    """Check sentence, direction and both forms of the solution exist for every draw; the law names what is computed."""
+    for solved in draws(problem, n, seed=2):
+        sentence = problem.check(solved.namespace)
+        assert "\n" not in sentence and len(sentence.split()) < 14 and sentence.endswith("."), f"{problem.name}: {sentence}"
+        if solved.direction is not None:
+            assert DIRECTION.fullmatch(solved.direction), f"{problem.name}: {solved.direction}"
+        assert len(worked(solved, calculator=True)) == 2 * len(problem.steps) + 1
+        off = worked(solved, calculator=False)
+        assert off.startswith(f"Law: {problem.law}\n") and solved.results[-1] not in off.rpartition("Answer:")[2]
+    assert problem.law.isascii() and len(problem.law) < 60
+
+
+def check_wordings(problem: ProblemType) -> None:
+    """Enough phrases of each sort, every given in every text exactly once, nothing held out that is trained on."""
+    wording = load_wordings(problem.family)[problem.name]
+    symbols = sorted(given.symbol for given in problem.givens)
+    for field, least in LEAST.items():
+        phrases = getattr(wording, field)
+        assert len(phrases) >= least, f"{problem.name}: {len(phrases)} {field} (at least {least})"
+        assert len(set(phrases)) == len(phrases), f"{problem.name}: a phrase occurs twice in {field}"
+    for field in ("scenes", "scenes_held", "wholes", "wholes_held"):
+        for text in getattr(wording, field):
+            assert sorted(PLACE.findall(text)) == symbols, f"{problem.name}: {text}"
+            _check_brackets(problem, text)
+    for field in ("contexts", "questions", "questions_held", "targets", "targets_held"):
+        for text in getattr(wording, field):
+            assert not re.search(r"[{}\[\]]", text), f"{problem.name}: {text}"
+            assert not (field.startswith("targets") and text.split()[0] in QUESTION_WORDS), f"{problem.name}: no noun phrase: {text}"
+    for field in ("scenes", "wholes", "questions", "targets"):
+        trained, held = getattr(wording, field), getattr(wording, f"{field}_held")
+        assert not {_plain(t) for t in trained} & {_plain(t) for t in held}, f"{problem.name}: {field} trained and held"
+    _check_names(problem, wording, symbols)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\W+", " ", text.lower()).strip()
+
+
+def _check_brackets(problem: ProblemType, text: str) -> None:
+    """Brackets are not nested and each holds one place, of a given that may be missing."""
+    assert "[" not in re.sub(r"\[[^\[\]]*\]", "", text), f"{problem.name}: unbalanced or nested brackets in {text}"
+    for inside in re.findall(r"\[([^\[\]]*)\]", text):
+        places = PLACE.findall(inside)
+        assert len(places) == 1 and places[0] in problem.removable, f"{problem.name}: [{inside}]"
+
+
+def _check_names(problem: ProblemType, wording: Wording, symbols: list[str]) -> None:
+    assert sorted(wording.names) == symbols, f"{problem.name}: names for {sorted(wording.names)}"
+    for symbol, names in wording.names.items():
+        assert len(names) >= 4, f"{problem.name}: {len(names)} names of {symbol} (at least 4)"
+    firsts = [names[0] for names in wording.names.values()]
+    everything = [name for names in wording.names.values() for name in names]
+    assert len(set(firsts)) == len(firsts) and len(set(everything)) == len(everything), f"{problem.name}: one name for two givens"
+
+
+def check_prompts(problem: ProblemType, n: int = 40) -> None:
+    """Composed prompts keep every stated value, leave out the missing one and leave no place unfilled."""
+    rng = np.random.default_rng(3)
+    wording = load_wordings(problem.family)[problem.name]
+    for i, solved in enumerate(draws(problem, n, seed=3)):
+        missing = problem.removable[i % len(problem.removable)] if problem.removable and i % 4 == 0 else None
+        prompt = compose(rng, wording, solved.values, missing, held=i % 2 == 1)
+        for symbol, value in solved.values.items():
+            number = re.sub(r"[ ]?[A-Za-zµμΩ°].*", "", value.printed)
+            if symbol != missing:
+                assert number in prompt, f"{problem.name}: {value.printed} not in {prompt!r}"
+        assert not re.search(r"\{\w+\}|\[\{", re.sub(r"\^\{-?\d+\}", "", prompt)), f"{problem.name}: {prompt!r}"
+
+
+def check_problem(problem: ProblemType) -> None:
+    """All checks that every family shares."""
+    assert problem.name.startswith(f"{problem.family}_")
+    check_units(problem)
+    check_solutions(problem)
+    check_wordings(problem)
+    check_prompts(problem)
+
+
+def answers(problem: ProblemType, n: int = 5, seed: int = 4) -> list[tuple[object, float]]:
+    """(namespace of SI givens and results, answer) of n draws, for a comparison with an independent method."""
+    return [(solved.namespace, solved.answer) for solved in draws(problem, n, seed)]
