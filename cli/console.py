@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mlxtutor.home import Home
 
@@ -34,10 +35,36 @@ def print_json(document: Any) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Table:
-    """A plain table; `right` are the columns of numbers."""
+    """A plain table; `right` are the columns of numbers. Cells are text: a bracket in them is no markup."""
     result = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
         result.add_column(column, justify="right" if index in right else "left")
     for row in rows:
-        result.add_row(*row)
+        result.add_row(*map(Text, row))
     return result
+
+
+def duration(seconds: float | None) -> str:
+    """`41 s`, `3.5 min`, `2.1 h`."""
+    if seconds is None:
+        return "-"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes as `512 B`, `1.5 MiB`."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def percent(score: dict[str, Any] | None) -> str:
+    """The share of a score in per cent, `-` where it was asked of no row."""
+    return "-" if not score or score["value"] is None else f"{100 * score['value']:.1f} %"
+
+
+def interval(score: dict[str, Any] | None) -> str:
+    """A score's 95 % interval in per cent."""
+    return "-" if not score or score["value"] is None else f"{100 * score['low']:.1f}-{100 * score['high']:.1f}"

@@ -7,26 +7,30 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mlxtutor.training.pipeline import Event, job_for, run_recipe
-
 from . import console
-from .recipe import read_recipe
+from .options import AsJson, Backend, Dtype, Recipe, Settings
+
+Event = dict[str, Any]
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (micro, micro-fast) or a YAML file.")] = "micro",
-    backend: Annotated[str, typer.Option(help="auto, mlx or torch.")] = "auto",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; repeat for more.")] = None,
+    recipe: Recipe = "micro",
+    backend: Backend = "auto",
+    settings: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    dtype: Dtype = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this recipe.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every stage again, also those already done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a tutor from nothing: tokenizer, stages, evaluation before and after.
 
     Example: tutor train --backend mlx --set train.lr=2e-3 --name my-tutor
     """
+    from mlxtutor.training.pipeline import job_for, run_recipe
+
+    from .recipe import read_recipe
+
     job, reason = job_for(read_recipe(recipe, settings or [], name), backend, console.home(), dtype)
     console.err.print(f"backend   {job.backend_name} ({reason})", markup=False)
     done: Event = {}

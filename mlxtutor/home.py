@@ -26,5 +26,9 @@ class Home:
         return self.root / "stages"
 
     @property
+    def evaluations(self) -> Path:
+        return self.root / "evaluations"
+
+    @property
     def cache(self) -> Path:
         return self.root / "cache"

@@ -64,6 +64,7 @@ def check_wordings(problem: ProblemType) -> None:
         for text in getattr(wording, field):
             assert sorted(PLACE.findall(text)) == symbols, f"{problem.name}: {text}"
             _check_brackets(problem, text)
+            _check_removal(problem, text)
     for field in ("contexts", "questions", "questions_held", "targets", "targets_held"):
         for text in getattr(wording, field):
             assert not re.search(r"[{}\[\]]", text), f"{problem.name}: {text}"
@@ -84,6 +85,19 @@ def _check_brackets(problem: ProblemType, text: str) -> None:
     for inside in re.findall(r"\[([^\[\]]*)\]", text):
         places = PLACE.findall(inside)
         assert len(places) == 1 and places[0] in problem.removable, f"{problem.name}: [{inside}]"
+
+
+def _without(text: str, symbol: str) -> str:
+    left = re.sub(r"\[([^\[\]]*)\]", lambda m: "" if "{" + symbol + "}" in m[1] else m[1], text)
+    return re.sub(r" +", " ", left).replace(" ,", ",").replace(" .", ".").strip()
+
+
+def _check_removal(problem: ProblemType, text: str) -> None:
+    """What is left without a bracket still reads as sentences."""
+    for symbol in problem.removable:
+        left = _without(text, symbol)
+        broken = re.search(r"^and |[.?] and |\band[.;]", left)
+        assert not broken, f"{problem.name}: without {symbol}: {left}"
 
 
 def _check_names(problem: ProblemType, wording: Wording, symbols: list[str]) -> None:

@@ -134,7 +134,7 @@ def test_every_calculator_call_in_chats_is_right():
         offs += off
         replies = [m["content"] for m in messages if m["role"] == "assistant" and isinstance(m["content"], str)]
         assert off or not any("evaluate the expression" in reply for reply in replies)
-        refusals += any(reply.startswith("Missing: ") for reply in replies)
+        refusals += any("\nMissing: " in reply for reply in replies)
     assert calls > 300 and offs > 30 and refusals > 10
 
 

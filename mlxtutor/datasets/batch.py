@@ -36,6 +36,10 @@ class Batch:
     segments: np.ndarray
     positions: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Batch:
+        """Some of the rows."""
+        return Batch(self.inputs[rows], self.targets[rows], self.mask[rows], self.segments[rows], self.positions[rows])
+
 
 def join_examples(items: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Examples:
     """Lay (ids, mask) pairs end to end."""
@@ -94,18 +98,25 @@ def plan_steps(examples: Examples, row_len: int, batch_rows: int, accumulate: in
         rows = [[int(order[i]) for i in row] for row in packed]
         rows = [rows[i] for i in rng.permutation(len(rows))]
         passes = [rows[i:i + batch_rows] for i in range(0, len(rows), batch_rows)]
-        passes = _with_targets(examples, passes)
+        passes = _with_targets(examples, passes, row_len)
         steps += [passes[i:i + accumulate] for i in range(0, len(passes), accumulate)]
     return steps
 
 
-def _with_targets(examples: Examples, passes: list[list[list[int]]]) -> list[list[list[int]]]:
-    """Join a pass without any target to the one before: a batch never holds zero targets."""
-    counts = np.add.reduceat(np.concatenate([examples.mask, [False]]).astype(np.int64), examples.starts[:-1]) if len(examples) else []
+def _with_targets(examples: Examples, passes: list[list[list[int]]], row_len: int) -> list[list[list[int]]]:
+    """Join a pass without any target to its neighbour: a batch never holds zero targets. Nothing is left where no example has one."""
+    def counts(index: int) -> bool:
+        low, high = examples.starts[index], examples.starts[index + 1]
+        return bool(examples.mask[low + 1:min(high, low + row_len + 1)].any())  # what make_batch keeps
+
     kept: list[list[list[int]]] = []
+    waiting: list[list[int]] = []  # rows before the first target
     for rows in passes:
-        if kept and not any(counts[i] for row in rows for i in row):
+        if any(counts(i) for row in rows for i in row):
+            kept.append(waiting + rows)
+            waiting = []
+        elif kept:
             kept[-1] = kept[-1] + rows
         else:
-            kept.append(rows)
+            waiting = waiting + rows
     return kept

@@ -57,7 +57,7 @@ def value(rng: np.random.Generator, symbol: str, kind: str) -> Value:
     unit = pick(rng, UNITS[kind])
     digits = mantissa(rng, unit.low, unit.high)
     canonical = f"{digits}e{unit.exponent}" if unit.exponent else digits
-    return Value(symbol, kind, canonical, unit.pint, f"{digits} {pick(rng, unit.printed)}", f"some {kind}")
+    return Value(symbol, kind, canonical, unit.pint, f"{digits} {pick(rng, unit.printed)}", f"{digits} {unit.pint}".strip(), f"some {kind}")
 
 
 def solved(rng: np.random.Generator, problem: ProblemType) -> Solved:

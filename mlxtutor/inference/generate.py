@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,21 +85,23 @@ def generate(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_toke
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start:start + batch_size]
-        batch = _generate_batch(loaded, [prompts[i] for i in chosen], max_new_tokens, sampling)
+        own = replace(sampling, seed=sampling.seed + start)  # batches of one prompt repeated must not repeat its answers
+        batch = _generate_batch(loaded, [prompts[i] for i in chosen], max_new_tokens, own)
         answers.update(zip(chosen, batch))
     return [answers[i] for i in range(len(prompts))]
 
 
 def _generate_batch(loaded: LoadedModel, prompts: list[Sequence[int]], max_new_tokens: int, sampling: Sampling) -> list[Answer]:
     rows = [_Row(loaded.tokenizer) for _ in prompts]
-    room = loaded.max_seq_len - max(len(p) for p in prompts)
+    limits = [min(max_new_tokens, loaded.max_seq_len - len(prompt)) for prompt in prompts]  # each its own: not its batch's
     decoder = loaded.backend.decode(loaded.model, prompts, sampling)
     live = list(range(len(rows)))
     done: dict[int, str] = {}
-    for _ in range(min(max_new_tokens, room)):
+    for taken in range(1, max(limits) + 1):
         tokens = decoder.step(np.array([rows[i].forced[0] if rows[i].forced else -1 for i in live]))
-        finished = {i for i, token in zip(live, tokens) if i not in done and rows[i].take(int(token))}
-        done.update(dict.fromkeys(finished, "stop"))
+        going = [(i, int(token)) for i, token in zip(live, tokens) if i not in done]
+        done.update({i: "stop" for i, token in going if rows[i].take(token)})
+        done.update({i: "length" for i, _ in going if i not in done and taken == limits[i]})
         if len(done) == len(rows):
             break
         ended = sum(i in done for i in live)

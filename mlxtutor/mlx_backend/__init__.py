@@ -1,8 +1,11 @@
 """The MLX half of the mirror: Metal on a Mac, else MLX's CPU or CUDA build."""
 
-from mlxtutor.mlx_backend import blas
+import os
 
-blas.preload()  # before mlx.core: its bundled BLAS is 20 times slower on Linux
+from mlxtutor.mlx_backend import cpu
+
+# before anything is computed: the bundled BLAS is 20 times slower on Linux. TUTOR_BLAS: a library's path, or `stock`
+BLAS = cpu.prepare(os.environ.get("TUTOR_BLAS"))
 
 from mlxtutor.mlx_backend.decode import decode  # noqa: E402
 from mlxtutor.mlx_backend.device import device  # noqa: E402

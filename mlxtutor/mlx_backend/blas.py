@@ -5,6 +5,7 @@ import ctypes.util
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def threads() -> int:
     """Threads of each matrix product now."""
     getter = _loaded and _loaded[1] and _loaded[1].function("openblas_get_num_threads")
     return int(getter()) if getter else 1
+
+
+@contextmanager
+def threads_set(count: int | None) -> Iterator[None]:
+    """set_threads for a while; None leaves them as they are."""
+    before = threads()
+    if count:
+        set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(before)
 
 
 def _connect(library: str | None) -> tuple[BlasInfo, _Library | None]:

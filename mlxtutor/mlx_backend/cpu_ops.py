@@ -1,8 +1,8 @@
 """Softmax attention and SwiGLU for MLX's CPU, where one exponential costs as much as thirty additions.
 
 Measured with mlx 0.32 on x86 Linux, float32: `mx.exp` takes 9 ns an element, `mx.sigmoid` 14, `mx.power` 3.2
-and an addition 0.2; `mx.power(e, x)` is as accurate as `mx.exp(x)`. So: exponentials through `mx.power`, few of
-them above the causal diagonal, none of them twice (the backward passes below reuse the forward's).
+and an addition 0.2; `mx.power(e, x)` is as accurate as `mx.exp(x)`. So: exponentials through `mx.power`, few
+of them above the causal diagonal, none of them twice (the backward passes below reuse the forward's).
 On a GPU use `mx.fast.scaled_dot_product_attention` and `mlx.nn.silu` instead.
 """
 

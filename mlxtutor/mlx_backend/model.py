@@ -9,6 +9,7 @@ import numpy as np
 from mlxtutor.backends import Weights
 from mlxtutor.config import ModelConfig
 from mlxtutor.datasets.batch import Batch
+from mlxtutor.mlx_backend.cpu_ops import causal_attention, swiglu
 from mlxtutor.mlx_backend.device import DTYPES, device
 from mlxtutor.mlx_backend.loss import masked_cross_entropy
 
@@ -28,6 +29,15 @@ def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
     half = x.shape[-1] // 2
     turned = mx.concatenate((-x[..., half:], x[..., :half]), axis=-1)
     return x * cos + turned * sin
+
+
+def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array) -> mx.array:
+    """q: (B, H, T, D), k, v: (B, K, S, D), mask: (B, 1, T, S), bool, or float 0 and 1 for packed rows on the CPU -> (B, H, T, D)."""
+    if mask.dtype == mx.bool_:
+        return mx.fast.scaled_dot_product_attention(q, k, v, scale=q.shape[-1] ** -0.5, mask=mask)
+    if q.shape[1] != k.shape[1]:
+        k, v = (mx.repeat(x, q.shape[1] // k.shape[1], axis=1) for x in (k, v))
+    return causal_attention(q, k, v, mask)
 
 
 class Attention(nn.Module):
@@ -52,7 +62,7 @@ class Attention(nn.Module):
         q, k = rotate(q, *rope).astype(v.dtype), rotate(k, *rope).astype(v.dtype)
         if cached is not None:
             k, v = mx.concatenate((cached[0], k), axis=2), mx.concatenate((cached[1], v), axis=2)
-        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
+        out = attend(q, k, v, mask)
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1)), (k, v)
 
 
@@ -66,7 +76,7 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self.down_proj(nn.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x)))
 
 
 class Block(nn.Module):
@@ -117,10 +127,11 @@ def build(config: ModelConfig, weights: Weights, dtype: str = "auto") -> Model:
 
 
 def segment_mask(segments: mx.array) -> mx.array:
-    """Which keys each query sees in packed rows: earlier ones of its own example. (B, T) -> (B, 1, T, T) bool."""
+    """Which keys each query sees in packed rows: earlier ones of its own example. (B, T) -> (B, 1, T, T), as `attend` takes it."""
     T = segments.shape[1]
     causal = mx.arange(T)[:, None] >= mx.arange(T)[None, :]
-    return (segments[:, None, :, None] == segments[:, None, None, :]) & causal
+    mask = (segments[:, None, :, None] == segments[:, None, None, :]) & causal
+    return mask.astype(mx.float32) if mx.default_device().type == mx.cpu else mask
 
 
 def batch_nll(model: Model, batch: Batch) -> mx.array:

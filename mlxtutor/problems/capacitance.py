@@ -11,7 +11,7 @@ AIR_BREAKDOWN = 3e6  # V/m. Source: OpenStax, University Physics 2, table 8.1
 
 C = Given("C", "capacitance", 1e-12, 5e-2)
 PARTS = tuple(Given(f"C{i}", "capacitance", 1e-12, 5e-3) for i in (1, 2, 3))
-V = Given("V", "voltage", 1, 2e4)
+V = Given("V", "voltage", .05, 2e4)
 Q = Given("Q", "charge", 1e-12, .1)
 A = Given("A", "area", 1e-5, 2)
 D = Given("d", "short", 1e-6, .02)
@@ -58,9 +58,9 @@ def breakdown_check(v: SimpleNamespace) -> str:
 
 def gap_field_check(v: SimpleNamespace) -> str:
     if v.d == 1e-3:
-        return "the gap is 1 mm, so E is 1000 times V in number."
+        return "the gap is 1 mm, so E is 1000*V."
     side, size = ("below", "over") if v.d < 1e-3 else ("above", "under")
-    return f"the gap is {side} 1 mm, so E is {size} 1000 times V in number."
+    return f"the gap is {side} 1 mm, so E is {size} 1000*V."
 
 
 def gap_check(v: SimpleNamespace) -> str:
@@ -153,7 +153,8 @@ BASIC = (
     _type("charge", (C, V), "Q = C*V", Step("Q", "{C}*{V}", "C"), "[C]*[V]", beside_one("V", "V", "C", "Q"), lambda v: v.Q < 5),
     _type("capacitance", (Q, V), "C = Q/V", Step("C", "{Q}/{V}", "F"), "[Q]/[V]", beside_one("V", "V", "Q", "C", False),
           lambda v: 1e-13 < v.C < .1),
-    _type("voltage", (Q, C), "V = Q/C", Step("V", "{Q}/{C}", "V"), "[Q]/[C]", beside_one("C", "F", "Q", "V", False), lambda v: .01 < v.V < 1e5),
+    _type("voltage", (Q, C), "V = Q/C", Step("V", "{Q}/{C}", "V"), "[Q]/[C]", beside_one("C", "F", "Q", "V", False),
+          lambda v: .01 < v.V < 1e5),
     _type("plate", (A, D), "C = eps0*A/d", Step("C", "{eps0}*{A}/{d}", "F"), "[eps0]*[A]/[d]", gap_check,
           typical_plates),
     _type("plate_area", (Given("C", "capacitance", 1e-12, 1e-6), D), "A = C*d/eps0", Step("A", "{C}*{d}/{eps0}", "m^2"),

@@ -74,6 +74,14 @@ def load_check(v: SimpleNamespace) -> str:
             else "r is not smaller than R, so the source limits itself.")
 
 
+def charging_check(v: SimpleNamespace) -> str:
+    return f"V is {'over' if v.V > v.V0 / 2 else 'at most'} half of V0, which it only approaches."
+
+
+def discharging_check(v: SimpleNamespace) -> str:
+    return f"V is {'still over' if v.V > v.V0 / 2 else 'at most'} half of V0, as it decays."
+
+
 def fraction_check(v: SimpleNamespace) -> str:
     if .62 < v.p < .64:
         return "63% takes one time constant, so t is about R*C."
@@ -138,7 +146,8 @@ NETWORKS = (
 )
 
 SOURCES = (
-    _type("terminal_voltage", (EMF, INSIDE, I), "V = emf-I*r", Step("V", "{emf}-{I}*{r}", "V"), "[I]*[r]", lambda v: "below the emf, because r takes I*r of it.",
+    _type("terminal_voltage", (EMF, INSIDE, I), "V = emf-I*r", Step("V", "{emf}-{I}*{r}", "V"), "[I]*[r]",
+          lambda v: "below the emf, because r takes I*r of it.",
           lambda v: .005 < v.I * v.r / v.emf < .5),
     _type("internal_current", (EMF, INSIDE, Given("R", "resistance", .5, 5000)), "I = emf/(R+r)",
           Step("I", "{emf}/({R}+{r})", "A"), "[emf]/[R]", load_check, lambda v: .5 * v.r < v.R and v.I < 100),
@@ -151,9 +160,9 @@ CHARGING = (
     _type("rc_resistance", (Given("tau", "time", 1e-6, 1000), CAPACITOR), "R = tau/C", Step("R", "{tau}/{C}", "ohm"),
           "[tau]/[C]", beside_one("C", "F", "tau", "R", False), lambda v: 1 < v.R < 1e8),
     _type("rc_charging", (CHARGED, R, CAPACITOR, TIME), "V = V0*(1-exp(-t/(R*C)))",
-          Step("V", "{V0}*(1-exp(-{t}/({R}*{C})))", "V"), "[V0]", lambda v: "V is positive and below V0, which it only approaches.", during_charging),
+          Step("V", "{V0}*(1-exp(-{t}/({R}*{C})))", "V"), "[V0]", charging_check, during_charging),
     _type("rc_discharging", (CHARGED, R, CAPACITOR, TIME), "V = V0*exp(-t/(R*C))", Step("V", "{V0}*exp(-{t}/({R}*{C}))", "V"),
-          "[V0]", lambda v: "V is positive but below V0, as in any discharge.", during_charging),
+          "[V0]", discharging_check, during_charging),
     _type("rc_time_to_fraction", (R, CAPACITOR, Given("p", "percent", .05, .95)), "t = -R*C*ln(1-p)",
           Step("t", "-{R}*{C}*ln(1-{p})", "s"), "[R]*[C]", fraction_check, usual_tau),
     _type("rc_initial_current", (SOURCE, R), "I = V/R", Step("I", "{V}/{R}", "A"), "[V]/[R]",

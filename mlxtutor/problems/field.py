@@ -141,7 +141,7 @@ POINTS = (
           accept=lambda v: 1e-10 < v.F < 1e3),
     _type("field_from_force", (Given("F", "force"), charge(low=1e-12)), "E = F/q", "{F}/{q.abs}", "N/C", "[F]/[q]", force_side,
           accept=textbook_field),
-    _type("two_between", (charge("q1"), charge("q2"), length("d", .151, 1.5), length("x", 5e-3, .15)), "E = k*(q1/x^2 - q2/(d-x)^2)",
+    _type("two_between", (charge("q1"), charge("q2"), length("d"), length("x")), "E = k*(q1/x^2 - q2/(d-x)^2)",
           "{k}*({q1}/{x}^2-{q2}/({d}-{x})^2)", "N/C", "[k]*[q1]/[x]^2", between_check, direction=line_direction,
           accept=lambda v: .1 * v.d < v.x < .9 * v.d and similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.x, v.d - v.x)),
     _type("midpoint", (charge("q1"), charge("q2"), length("d")), "E = k*(q1-q2)/(d/2)^2", "{k}*({q1}-{q2})/({d}/2)^2", "N/C",

@@ -10,7 +10,7 @@ from mlxtutor.problems.types import Given, ProblemType, Step
 
 CHARGE = Given("q", "charge", 1e-13, 1e-3, signed=True)
 Q = Given("Q", "charge", 1e-12, 1e-4, signed=True)
-BIG_R, R = Given("R", "length"), Given("r", "length")
+BIG_R, R = Given("R", "length", 1e-3, 5), Given("r", "length", 1e-3, 20)
 RHO = Given("rho", "volume_density", signed=True)
 LAMBDA = Given("lambda", "line_density", signed=True)
 SIGMA = Given("sigma", "surface_density", signed=True)
@@ -109,8 +109,8 @@ TYPES: tuple[ProblemType, ...] = (
           "[rho]*[R]^2/([eps0]*[r])", source_check("rho", "r > R: E falls as 1/r"), accept=outside),
     _type("cylinder_shell_outside", (SIGMA, BIG_R, R), "E = sigma*R/(eps0*r)", "{sigma.abs}*{R}/({eps0}*{r})", FIELD,
           "[sigma]*[R]/([eps0]*[r])", source_check("sigma", "r > R: E falls as 1/r"), accept=outside),
-    _type("coax_between", (LAMBDA, R), "E = lambda/(2*pi*eps0*r)", "{lambda.abs}/(2*pi*{eps0}*{r})", FIELD, "[lambda]/([eps0]*[r])",
-          source_check("lambda", "only the inner conductor acts"), accept=E_RANGE),
+    _type("coax_between", (LAMBDA, Given("r", "length", 1e-4, .2)), "E = lambda/(2*pi*eps0*r)", "{lambda.abs}/(2*pi*{eps0}*{r})", FIELD,
+          "[lambda]/([eps0]*[r])", source_check("lambda", "only the inner conductor acts"), accept=E_RANGE),
     _type("slab_inside", (RHO, Given("x", "length", 1e-4, 2)), "E = rho*x/eps0", "{rho.abs}*{x}/{eps0}", FIELD, "[rho]*[x]/([eps0])",
           source_check("rho", "zero at the middle, growing with x"), accept=E_RANGE),
     _type("slab_outside", (RHO, Given("d", "length", 1e-4, 2)), "E = rho*d/(2*eps0)", "{rho.abs}*{d}/(2*{eps0})", FIELD,

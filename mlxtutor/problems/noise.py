@@ -12,20 +12,20 @@ BEFORE = (
     "Problem {n}.", "{n}.", "{n})", "Q{n}.", "({n})", "Exercise {n}:", "Question {n}:", "Hi!", "hey,", "Please help.", "Help!",
     "I'm stuck on this one.", "My homework says:", "From my physics book:", "For tomorrow's quiz:", "Exam practice.", "Quick question:",
     "Solve this problem.", "Show your work.", "Explain step by step.", "Can you check this?", "Consider the following.", "A question from class:",
-    "Physics problem:", "Example {n}.", "Assume everything is in vacuum.", "Use SI units.", "Review question:", "Worked example:", "Practice {n}:",
+    "Physics problem:", "Example {n}.", "Use SI units.", "Review question:", "Worked example:", "Practice {n}:",
     "Our teacher asked:", "A student writes:", "Here is a task.", "Solve and check the units.", "Could you help me with this?", "Lab report, part {n}:",
 )
 AFTER = (
     "Show your work.", "Explain each step.", "Give your answer in SI units.", "Check the units.", "Thanks!", "thank you", "Please show all steps.",
     "({n} points)", "[{n} marks]", "Round to three significant figures.", "Include units.", "Use k = 8.99 × 10⁹ N·m²/C².", "Use k = 9.0 × 10^9.",
-    "(k = 8.99e9 N m^2/C^2)", "Take k = 9 × 10⁹ N·m²/C².", "Use ε0 = 8.85 × 10⁻¹² F/m.", "(ε₀ = 8.85e-12)", "Neglect gravity.", "Ignore air resistance.",
-    "Assume vacuum.", "Neglect edge effects.", "State the law you use.", "Justify your answer.", "Give a numerical answer.", "The charge of an electron is 1.6 × 10⁻¹⁹ C.",
+    "(k = 8.99e9 N m^2/C^2)", "Take k = 9 × 10⁹ N·m²/C².", "Use ε0 = 8.85 × 10⁻¹² F/m.", "(ε₀ = 8.85e-12)", "Ignore air resistance.",
+    "Neglect edge effects.", "State the law you use.", "Justify your answer.", "Give a numerical answer.", "The charge of an electron is 1.6 × 10⁻¹⁹ C.",
     "Don't forget the units.", "I have an exam tomorrow.", "Give the result with its unit.", "No need for a diagram.", "Include a sanity check.",
 )
-ASIDES = ("Everything is in vacuum.", "The room is dry.", "Nothing else is nearby.", "Ignore all other effects.", "The setup sits on a table.",
+ASIDES = ("The room is dry.", "Nothing else is nearby.", "Ignore all other effects.", "The setup sits on a table.",
           "Edge effects are small.", "Everything is at rest.", "The temperature is {t} °C.", "This is experiment number {n}.", "The drawing is not to scale.")
 SWAPS = (("meter", "metre"), ("Find ", "find "), ("What is", "what is"), ("calculate", "compute"), ("Calculate", "Compute"), ("placed", "put"),
-         ("located", "placed"), ("apart", "from each other"), (" is ", " is about "), ("magnitude", "size"), ("separated by", "spaced by"))
+         ("located", "placed"), ("apart", "from each other"), ("magnitude", "size"), ("separated by", "spaced by"))
 
 
 def printed_symbol(rng: np.random.Generator, symbol: str) -> str:
@@ -53,7 +53,7 @@ def add_noise(rng: np.random.Generator, text: str) -> str:
         old, new = SWAPS[int(rng.integers(len(SWAPS)))]
         text = text.replace(old, new, 1)
     if rng.random() < .3:
-        text = re.sub(r"\b((?:centi|milli|micro|nano|kilo|pico)?)meter(s?)\b", r"\1metre\2", text)
+        text = re.sub(r"\b((?:centi|milli|micro|nano|kilo|pico)meter|meter(?=s))(s?)\b", lambda m: m[1][:-2] + "re" + m[2], text)
     if rng.random() < .06:
         text = _aside(rng, text)
     if rng.random() < .2:

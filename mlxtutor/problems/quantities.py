@@ -138,6 +138,7 @@ class Value:
     canonical: str
     unit: str          # pint text of the unit as given, "" for pure numbers
     printed: str       # number and unit as this problem prints them
+    stated: str        # number and unit in one plain notation: `13 nC`, `4.7e-9 C`
     vague: str = ""
 
     @property
@@ -205,17 +206,18 @@ def _draw(rng: np.random.Generator, symbol: str, kind: Kind, unit: str | None) -
         digits = mantissa(rng, 1, 9.99)
         exponent = int(rng.integers(kind.sci[0], kind.sci[1] + 1))
         body = power_of_ten(rng, digits, exponent)
-        return Value(symbol, kind.name, f"{digits}e{exponent}", kind.si.pint, _attach(rng, body, kind.si, digits), vague)
+        number = f"{digits}e{exponent}"
+        return Value(symbol, kind.name, number, kind.si.pint, _attach(rng, body, kind.si, digits), f"{number} {kind.si.pint}".strip(), vague)
     chosen = _choose_unit(rng, kind, unit)
     whole = kind.name == "count"
     digits = mantissa(rng, chosen.low, chosen.high, whole)
     canonical = digits + (f"e{chosen.exponent}" if chosen.exponent else "")
-    body = digits
+    body, stated = digits, f"{digits} {chosen.pint}".strip()
     if digits.isdigit() and int(digits) <= 12 and chosen.words and rng.random() < .15:
-        return Value(symbol, kind.name, canonical, chosen.pint, f"{SMALL_WORDS[int(digits)]} {chosen.words[int(digits) != 1]}", vague)
+        return Value(symbol, kind.name, canonical, chosen.pint, f"{SMALL_WORDS[int(digits)]} {chosen.words[int(digits) != 1]}", stated, vague)
     if digits.isdigit() and len(digits) > 3 and rng.random() < .4:
         body = f"{int(digits):,}"
-    return Value(symbol, kind.name, canonical, chosen.pint, _attach(rng, body, chosen, digits), vague)
+    return Value(symbol, kind.name, canonical, chosen.pint, _attach(rng, body, chosen, digits), stated, vague)
 
 
 def _choose_unit(rng: np.random.Generator, kind: Kind, unit: str | None) -> Unit:
@@ -255,6 +257,6 @@ def _spell(rng: np.random.Generator, symbol: str) -> str:
 def _sign(rng: np.random.Generator, value: Value) -> Value:
     if rng.random() < .5:
         plus = "+" if rng.random() < .35 and value.printed[0].isdigit() else ""
-        return Value(value.symbol, value.kind, value.canonical, value.unit, plus + value.printed, value.vague)
+        return Value(value.symbol, value.kind, value.canonical, value.unit, plus + value.printed, value.stated, value.vague)
     minus = str(rng.choice(["-", "−", "–"], p=[.7, .2, .1])) if value.printed[0].isdigit() else "minus "
-    return Value(value.symbol, value.kind, "-" + value.canonical, value.unit, minus + value.printed, value.vague)
+    return Value(value.symbol, value.kind, "-" + value.canonical, value.unit, minus + value.printed, "-" + value.stated, value.vague)

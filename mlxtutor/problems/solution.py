@@ -72,11 +72,10 @@ class _Name(str):
 def unit_check(solved: Solved) -> str:
     """`N*m^2/C^2*uC*nC/cm^2 = N`: the formula's units as this problem gives them, and the answer's."""
     def unit(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name in CONSTANT_UNITS:
+        name, power = match.group(1), match.group(2) or ""
+        if name in CONSTANT_UNITS and not power:
             return CONSTANT_UNITS[name]
-        text = solved.values[name].unit or "1"
-        power = match.group(2) or ""
+        text = CONSTANT_UNITS.get(name) or solved.values[name].unit or "1"
         compound = any(c in text for c in "/*^")
         return f"({text}){power}" if compound else f"{text}{power}"
 
@@ -85,12 +84,8 @@ def unit_check(solved: Solved) -> str:
 
 
 def givens(solved: Solved, missing: str | None = None) -> str:
-    """`Given: q1 in uC, r in cm, n`: what the law needs and the units it comes in; a missing quantity is `r = ?`."""
-    def item(symbol: str) -> str:
-        unit = solved.values[symbol].unit
-        return f"{symbol} = ?" if symbol == missing else f"{symbol} in {unit}" if unit else symbol
-
-    return "Given: " + ", ".join(item(symbol) for symbol in solved.values)
+    """`Given: q1 = 3 uC, r = 20 cm`: what the law needs, as the problem states it; a missing quantity is `r = ?`."""
+    return "Given: " + ", ".join(f"{symbol} = {'?' if symbol == missing else value.stated}" for symbol, value in solved.values.items())
 
 
 def missing_reply(solved: Solved, symbol: str, name: str) -> str:

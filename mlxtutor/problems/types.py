@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from mlxtutor.problems.quantities import Value, sample
-from mlxtutor.text.calculator import evaluate, format_result
+from mlxtutor.text.calculator import CalculatorError, evaluate, format_result
 
 # Constants as solutions write them. Source: CODATA 2018, rounded to three digits.
 K, EPS0, E_CHARGE, M_E, M_P, G = "8.99e9", "8.85e-12", "1.6e-19", "9.11e-31", "1.67e-27", "9.8"
@@ -109,7 +109,7 @@ def solve(problem: ProblemType, values: dict[str, Value]) -> Solved:
     for step in problem.steps:
         expression = step.expression.format(**known)
         result = format_result(evaluate(expression))
-        known[step.symbol] = Value(step.symbol, "", result, step.unit, result)
+        known[step.symbol] = Value(step.symbol, "", result, step.unit, result, result)
         expressions.append(expression)
         results.append(result)
     return Solved(problem, values, tuple(expressions), tuple(results))
@@ -119,7 +119,10 @@ def draw(problem: ProblemType, rng: np.random.Generator) -> Solved:
     """Sample givens until the type accepts them and the answer is within 1e-25..1e25 in magnitude (or exactly 0)."""
     for _ in range(1000):
         values = {g.symbol: sample(rng, g.symbol, g.kind, g.low, g.high, g.signed, g.unit) for g in problem.givens}
-        solved = solve(problem, values)
+        try:
+            solved = solve(problem, values)
+        except CalculatorError:  # a division by zero or the root of a negative number: no such problem
+            continue
         sane = solved.answer == 0 or 1e-25 < abs(solved.answer) < 1e25
         if sane and (problem.accept is None or problem.accept(solved.namespace)):
             return solved

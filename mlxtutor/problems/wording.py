@@ -99,13 +99,21 @@ def _fill(rng: np.random.Generator, template: str, values: dict[str, Value], mis
         if symbol == missing:
             return values[symbol].vague
         text = values[symbol].printed
-        return f"{printed_symbol(rng, symbol)} = {text}" if named else text
+        bare = not named or match.string[:match.start()].rstrip().endswith("=")
+        return text if bare else f"{printed_symbol(rng, symbol)} = {text}"
 
     def bracket(match: re.Match[str]) -> str:
         return "" if missing and "{" + missing + "}" in match.group(1) else match.group(1)
 
     text = re.sub(r"\[([^\[\]]*)\]", bracket, template)
-    return re.sub(r"\{(\w+)\}", value, text)
+    return _tidy(re.sub(r"\{(\w+)\}", value, text))
+
+
+def _tidy(text: str) -> str:
+    """Mend the punctuation around what was left out, and capitals after full stops."""
+    text = re.sub(r"\s+([,.;:?!])", r"\1", re.sub(r" {2,}", " ", text)).strip(" ,;:")
+    text = re.sub(r",+([.;:?!,])", r"\1", text)
+    return re.sub(r"(?:^|(?<=[.?!] ))[a-z](?=[a-z]+ )", lambda m: m.group().upper(), text) if text[:1].isupper() else text
 
 
 def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None) -> str:
@@ -113,7 +121,8 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     stated = [v for s, v in values.items() if s != missing]
     if rng.random() < .4:
         stated = [stated[i] for i in rng.permutation(len(stated))]
-    context = _pick(rng, wording.contexts) if wording.contexts and rng.random() < .9 else ""
+    # with nothing but a list, a reader must still be able to tell the type
+    context = _pick(rng, wording.contexts) if wording.contexts and (missing or rng.random() < .9) else ""
     if not stated:
         return context
     style = rng.random()
@@ -130,7 +139,8 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     if glue == "\n- ":
         lead = lead.strip() + glue
     body = lead + glue.join(items)
-    body = body[:1].upper() + body[1:]
+    if lead or style >= .35:  # a is not A
+        body = body[:1].upper() + body[1:]
     return f"{context} {body}." if "\n" not in glue else f"{context}\n{body}\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -58,3 +59,14 @@ def load_checkpoint(folder: Path) -> tuple[Weights, Weights, dict] | None:
     progress = json.loads((newest / "progress.json").read_text())
     return load_file(str(newest / "model.safetensors")), load_file(str(newest / "optimizer.safetensors")), progress
 
+
+def clear_unfinished(folder: Path, keep_checkpoint: bool) -> None:
+    """Remove what killed runs left in a stage's folder, which has one writer: partial files, all checkpoints but the newest kept."""
+    checkpoints = folder / "checkpoints"
+    kept = sorted(checkpoints.glob("step-*"))[-1:] if keep_checkpoint else []
+    for path in checkpoints.glob("*"):
+        if path not in kept:
+            shutil.rmtree(path)
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.\d+", path.name):  # the names of write_atomic and save_weights
+            path.unlink()

@@ -16,7 +16,8 @@ from mlxtutor.backends import Backend, StepResult, Trainer
 from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import Batch, Examples, make_batch, pack, plan_steps
 from mlxtutor.errors import TutorError
-from mlxtutor.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from mlxtutor.files import write_atomic
+from mlxtutor.training.checkpoint import clear_unfinished, load_checkpoint, save_checkpoint, save_weights
 from mlxtutor.training.schedule import lr_scale
 
 Record = dict[str, Any]
@@ -61,8 +62,8 @@ class _Run:
         self.tokens, self.skipped, self.best = progress["tokens"], progress["skipped"], progress["best"]
         return int(progress["step"])
 
-    def save(self, step: int) -> None:
-        progress = {"tokens": self.tokens, "skipped": self.skipped, "best": self.best}
+    def save(self, step: int, record: Record) -> None:
+        progress = {"tokens": self.tokens, "skipped": self.skipped, "best": self.best, "record": record}
         save_checkpoint(self.folder / "checkpoints", step, self.backend.weights(self.model), self.trainer.state(), progress)
 
     def count(self, result: StepResult, batches: list[Batch]) -> None:
@@ -91,8 +92,9 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
     """Train a stage and yield a record a step; the best weights stand in folder/best.safetensors at the end.
 
     model_of(weights or None) builds the model from a checkpoint's weights or from the stage's start. Killed at any
-    moment and resumed, the stage ends with bit-identical weights.
+    moment and resumed, the stage ends with bit-identical weights; one whose last step was made yields that step's record.
     """
+    clear_unfinished(folder, keep_checkpoint=resume)
     steps = plan_steps(data.train, train.row_len, train.batch_rows, train.accumulate, train.epochs, rng)
     steps = steps[:train.max_steps] if train.max_steps else steps
     if not steps:
@@ -100,6 +102,8 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
     loaded = load_checkpoint(folder / "checkpoints") if resume else None
     run = _Run(backend, model_of(loaded[0] if loaded else None), train, folder)
     first = run.resume(loaded) if loaded else 0
+    if loaded and first == len(steps):
+        yield loaded[2]["record"]
     val = validation_batches(data.val, train)
     evaluations, checkpoints = _marks(len(steps), train.eval_every), _marks(len(steps), train.checkpoint_every)
     with _log(folder / "metrics.jsonl", first) as log:
@@ -115,7 +119,7 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
             log.write(json.dumps(record) + "\n")
             log.flush()
             if index + 1 in checkpoints:
-                run.save(index + 1)
+                run.save(index + 1, record)
             yield record
 
 
@@ -146,5 +150,5 @@ def _log(path: Path, first: int) -> Any:
                     kept.append(line)
             except json.JSONDecodeError:  # the line a kill cut short
                 break
-    path.write_text("".join(line + "\n" for line in kept))
+    write_atomic(path, "".join(line + "\n" for line in kept).encode())
     return path.open("a")

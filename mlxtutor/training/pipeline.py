@@ -34,8 +34,7 @@ from mlxtutor.training.loop import StageData, train_stage
 from mlxtutor.training.plots import plot_losses
 
 Event = dict[str, Any]
-VAL_SHARE = .02
-MIN_VAL_TOKENS = 8_000
+VAL_TOKENS = 12_000
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ def run_recipe(job: Job, resume: bool = False, fresh: bool = False) -> Iterator[
     try:
         with FileLock(job.run_folder / ".lock", timeout=0):
             yield from _run(job, resume, fresh, began)
-    except Timeout:
-        raise TutorError(f"this recipe is being trained by another process ({job.run_folder}); wait for it, or change --name") from None
+    except Timeout as busy:
+        raise TutorError(f"this recipe, or a stage it shares, is being trained by another process ({busy.lock_file}); wait for it") from None
 
 
 def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
@@ -82,7 +81,8 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
         if last:
             before = yield from _evaluation(job, "before", trail, tokenizer, config, weights, fresh)
         trail = fingerprint(trail, to_dict(stage), to_dict(stage_train(recipe, stage)), recipe.seed, data_digest(recipe))
-        weights, summary = yield from _stage(job, stage, index, trail, tokenizer, config, weights, resume, fresh)
+        with FileLock(job.home.stages / f"{stage.name}-{trail}.lock", timeout=0):  # recipes may share a stage
+            weights, summary = yield from _stage(job, stage, index, trail, tokenizer, config, weights, resume, fresh)
         stages.append(summary)
     after = yield from _evaluation(job, "after", trail, tokenizer, config, weights, fresh)
     write_atomic(job.run_folder / "evaluation.json", json.dumps({"before": before, "after": after}, indent=2).encode())
@@ -121,9 +121,10 @@ def stage_data(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokeni
     """Training and validation examples of a stage, from streams of their own."""
     row_len = stage_train(recipe, stage).row_len
     examples = stage_examples(stage, recipe, tokenizer, row_len, stage.tokens, (2, index))
-    val = stage_examples(stage, recipe, tokenizer, row_len, max(MIN_VAL_TOKENS, int(stage.tokens * VAL_SHARE)), (3, index))
+    val = stage_examples(stage, recipe, tokenizer, row_len, min(VAL_TOKENS, stage.tokens), (3, index))
     text = not {"chats", "em", "data"} & set(stage.sources)
-    val_bytes = sum(len(tokenizer.piece_bytes(int(i))) for i in np.delete(val.tokens, val.starts[:-1])) if text else 0
+    targets = np.delete(val.tokens, val.starts[:-1]).tolist()
+    val_bytes = sum(len(tokenizer.piece_bytes(i)) for i in targets if not tokenizer.is_special(i)) if text else 0
     return StageData(examples, val, val_bytes)
 
 

@@ -1,0 +1,53 @@
+# make tutor: set up, train the micro tutor, talk to it.   make test: set up, run the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BACKEND ?= auto
+RECIPE ?= micro
+QUESTION ?= Two charges, 3 uC and -5 nC, are 20 cm apart. What force acts between them?
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EXTRAS := $(if $(filter torch,$(BACKEND)),[torch],)
+MAIN := $(VENV)/.main-$(BACKEND)
+
+.PHONY: tutor fast test test-slow lint check-cuda clean help
+
+help:
+	@echo "make tutor [BACKEND=auto|mlx|torch] [RECIPE=micro|micro-fast]   set up, train, ask, chat"
+	@echo "make test                                                      set up, run the tests"
+	@echo "make test-slow | lint | check-cuda | clean"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed (have: $$($(PYTHON) -V)); make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv here (on Debian: apt install python3-venv)"; exit 1; }
+
+$(MAIN): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable ".$(EXTRAS)"
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[dev,torch]"
+	@touch $@
+
+tutor: $(MAIN)
+	$(BIN)/tutor train $(RECIPE) --backend $(BACKEND) --resume
+	$(BIN)/tutor ask "$(QUESTION)"
+	@if [ -t 0 ]; then $(BIN)/tutor chat; fi
+
+fast:
+	$(MAKE) tutor RECIPE=micro-fast
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy mlxtutor cuda_backend cli
+
+check-cuda: $(VENV)/.dev
+	$(BIN)/python -m mlxtutor.check_cuda
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,162 @@
+"""`tutor data`: build, look at and count chats."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from . import console
+from .options import AsJson
+from .tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from mlxtutor.text.tokenizer import Tokenizer
+
+app = typer.Typer(no_args_is_help=True, help="Data sets. Example: tutor data build em --out my-data")
+Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
+Model = Annotated[str | None, typer.Option(help="Whose tokenizer to count with: name, directory or tokenizer.model.")]
+
+
+@app.command("build")
+def build_command(
+    what: Annotated[str, typer.Argument(help="What to build: em (electrostatics and circuits).")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of train.jsonl, val.jsonl and the test splits.")],
+    train: Annotated[int, typer.Option(min=0, help="Training problems.")] = 200,
+    val: Annotated[int, typer.Option(min=0, help="Validation problems.")] = 0,
+    test: Annotated[int, typer.Option(min=0, help="Problems of each test split: values, wordings, types.")] = 50,
+    seed: Seed = 1,
+) -> None:
+    """Generate problems with worked solutions: train, val, and the test splits values, wordings, types, others.
+
+    Example: tutor data build em --train 2000 --val 100 --test 200 --seed 7 --out em-data
+    """
+    from mlxtutor.problems.dataset import build_splits, write_splits
+
+    _check_suite(what)
+    with console.err.status("composing problems"):
+        splits = build_splits(train, val, test, seed)
+        files = write_splits(out, splits)
+    _print_splits(splits)
+    console.out.print(f"\nwritten to {out}: {', '.join(path.name for path in files)}", markup=False, soft_wrap=True)
+
+
+def _check_suite(name: str) -> None:
+    from mlxtutor.errors import TutorError
+
+    if name != "em":
+        raise TutorError(f'no problem generator "{name}" (allowed: em)')
+
+
+def _print_splits(splits: dict[str, list[dict]]) -> None:
+    from mlxtutor.problems.dataset import count_rows
+
+    names = list(splits)
+    for title, key in (("family", "family"), ("kind", "kind"), ("calculator", "mode")):
+        counts = count_rows(splits, lambda row, key=key: row[key])  # type: ignore[misc]
+        rows = [[value, *(str(by_split[split]) for split in names)] for value, by_split in counts.items()]
+        rows.append(["all", *(str(len(splits[split])) for split in names)])
+        console.out.print(console.table(f"problems by {title}", [title, *names], rows, right=tuple(range(1, len(names) + 1))))
+        console.out.print()
+    types = ", ".join(f"{len({row['type'] for row in rows})} in {name}" for name, rows in splits.items())
+    console.out.print(f"problem types: {types}", markup=False)
+
+
+@app.command("preview")
+def preview_command(
+    source: Annotated[str, typer.Argument(metavar="FILE|em", help="A JSONL of chats, or em for freshly generated problems.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Rows to show.")] = 3,
+    model: Model = None,
+    seed: Seed = 1,
+) -> None:
+    """Chats as the model reads them; what counts towards the loss is in colour (between « and » without a terminal).
+
+    Example: tutor data preview train.jsonl --n 2
+    """
+    from mlxtutor.text.chat import encode_chat
+
+    tokenizer = _tokenizer(model)
+    for number, row in enumerate(itertools.islice(_rows(source, seed), n), 1):
+        console.out.print(_title(number, row), style="bold", markup=False, soft_wrap=True)
+        console.out.print(render_marked(row["messages"], console.out.is_terminal), soft_wrap=True)
+        if tokenizer:
+            mask = encode_chat(tokenizer, row["messages"])[1]
+            console.out.print(f"{len(mask)} tokens, {sum(mask)} count towards the loss")
+        console.out.print()
+
+
+def _tokenizer(model: str | None) -> Tokenizer | None:
+    """The named model's, else the newest model's, else none: a preview needs no model."""
+    from mlxtutor.registry.models import list_models
+
+    return load_tokenizer(model) if model or list_models(console.home().models) else None
+
+
+def _rows(source: str, seed: int) -> Any:
+    import numpy as np
+
+    from mlxtutor.datasets.rows import read_rows
+    from mlxtutor.problems.build import iter_rows, trained_types
+
+    if source == "em" and not Path(source).exists():
+        return iter_rows(trained_types(), "train", np.random.default_rng([seed, 0]))
+    return read_rows(Path(source))
+
+
+def _title(number: int, row: dict) -> str:
+    about = [str(row[key]) for key in ("id", "type", "kind") if row.get(key)]
+    return f"{number}. {', '.join(about)}" if about else f"{number}."
+
+
+def render_marked(messages: list[dict], colour: bool) -> Text:
+    """A rendered chat: trained stretches green, special tokens bold, the rest dim; without colour «» around trained stretches."""
+    from mlxtutor.text.chat import render
+
+    text, trained = Text(), False
+    for segment in render(messages):
+        if not colour and segment.train != trained:
+            text.append("«" if segment.train else "»")
+        trained = segment.train
+        style = ("green" if segment.train else "dim") + (" bold" if segment.special and segment.train else "")
+        text.append(segment.text, style if colour else "")
+    text.rstrip()
+    return text
+
+
+@app.command("stats")
+def stats_command(
+    file: Annotated[Path, typer.Argument(help="A JSONL of chats.")],
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rows, kinds, types and lengths of a file of chats; in tokens too with --model.
+
+    Example: tutor data stats train.jsonl --model em-tutor
+    """
+    from mlxtutor.datasets.rows import read_rows
+    from mlxtutor.datasets.stats import describe_rows
+
+    tokenizer = load_tokenizer(model) if model else None
+    found = describe_rows(list(read_rows(file)), tokenizer)
+    if as_json:
+        console.print_json(found)
+        return
+    roles = ", ".join(f"{count:,} {role}" for role, count in found["roles"].items())
+    console.out.print(f"{found['rows']:,} rows, {found['messages']:,} messages ({roles}), {found['repeated_prompts']:,} repeated prompts\n")
+    _print_lengths(found)
+    for key, counts in found["counts"].items():
+        rows = [[name, f"{count:,}", f"{100 * count / found['rows']:.1f} %"] for name, count in counts.items()]
+        console.out.print()
+        console.out.print(console.table(f"rows by {key}", [key, "rows", "share"], rows, right=(1, 2)))
+
+
+def _print_lengths(found: dict[str, Any]) -> None:
+    keys = ("total", "min", "median", "p95", "max")
+    rows = [[name, *(f"{found[name][key]:,.0f}" for key in keys)] for name in ("characters", "tokens") if found[name]]
+    columns = ["in", "total", "shortest", "median", "95 %", "longest"]
+    console.out.print(console.table("length of a row", columns, rows, right=(1, 2, 3, 4, 5)))
+    if found["tokens"]:
+        console.out.print(f"{found['tokens']['trained']:,} tokens ({100 * found['tokens']['trained_share']:.1f} %) count towards the loss")

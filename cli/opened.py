@@ -1,0 +1,49 @@
+"""A model by the name a user gave, opened on a backend, and the line that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlxtutor.backends import Device, choose, load
+from mlxtutor.home import Home
+from mlxtutor.inference.generate import LoadedModel
+from mlxtutor.registry.directory import open_model
+from mlxtutor.registry.models import ModelRef, resolve
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model ready to answer. reason: why this backend."""
+
+    ref: ModelRef
+    loaded: LoadedModel
+    device: Device
+    reason: str
+
+    @property
+    def id(self) -> str:
+        return shown_id(self.ref)
+
+    @property
+    def memory(self) -> int | None:
+        """Earlier exchanges it reads unless asked otherwise; None for all. A micro tutor has only seen single problems."""
+        return 0 if self.ref.card.get("kind") == "micro" else None
+
+    @property
+    def headline(self) -> str:
+        """`em-tutor@1 · torch on x86_64 CPU, 2 cores, bfloat16 (torch on the CPU computes in bfloat16)`."""
+        device = self.device
+        return f"{self.id} · {device.backend} on {device.name}, {device.dtype} ({self.reason})"
+
+
+def shown_id(ref: ModelRef) -> str:
+    """NAME@VERSION, or a directory's own name."""
+    return ref.id if ref.version else ref.name
+
+
+def open_named(home: Home, name: str | None, backend: str) -> Opened:
+    """name: a registry name, NAME@VERSION, a directory, or None for the newest model. backend: auto, mlx or torch."""
+    ref = resolve(home.models, name)
+    chosen, reason = choose(backend)
+    module = load(chosen)
+    return Opened(ref, open_model(ref.path, module, name=shown_id(ref)), module.device(), reason)

@@ -1,0 +1,45 @@
+"""What every test may use: the two backends where they are installed, a tiny tokenizer, a tutor home of its own."""
+
+from __future__ import annotations
+
+import pytest
+import tiny
+
+from mlxtutor import backends
+from mlxtutor.text.tokenizer import train_tokenizer
+
+
+@pytest.fixture(autouse=True)
+def tutor_home(tmp_path, monkeypatch):
+    """Nothing is read from or written to the user's own models."""
+    home = tmp_path / "tutor-home"
+    monkeypatch.setenv("TUTOR_HOME", str(home))
+    return home
+
+
+def load_backend(name):
+    """The backend module; the test is skipped where its framework is not installed."""
+    pytest.importorskip(backends.FRAMEWORKS[name])
+    return backends.load(name)
+
+
+@pytest.fixture(params=list(backends.MODULES))
+def backend(request):
+    return load_backend(request.param)
+
+
+@pytest.fixture
+def both():
+    """(mlx, torch)"""
+    return load_backend("mlx"), load_backend("torch")
+
+
+@pytest.fixture
+def model(backend):
+    return backend.build(tiny.CONFIG, tiny.model_weights(), "float32")
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    return train_tokenizer(tiny.texts(200), tiny.CONFIG.vocab_size, path)
