@@ -151,7 +151,7 @@ def _answer_all(loaded: LoadedModel, prompts: list[list[int]], wanted: _Wanted) 
 
     answers: dict[int, Answer] = {}
     columns = TextColumn("answers"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn(compact=True)
-    with Progress(*columns, console=console.err, transient=True) as progress:
+    with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task("answers", total=len(prompts))
         for batch in answer_batches(loaded, prompts, wanted.max_tokens, wanted.sampling, wanted.batch_size):
             answers.update(batch)

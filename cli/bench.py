@@ -75,8 +75,8 @@ def _decode(recipe: Any, backend: str, model: str | None, dtype: str, batch_size
 
 def _print_steps(found: dict[str, Any]) -> None:
     rows = [[v["name"], v["dtype"], f"{v['seconds']:.3f} s", f"{v['tokens_per_s']:,.0f}", f"{v['ratio']:.1f}x"] for v in found["variants"]]
-    title = f"a training step of {found['recipe']} ({found['tokens_per_step']:,} tokens), median of {found['rounds']}"
-    console.out.print(console.table(title, ["with", "dtype", "step", "tokens/s", "speed"], rows, right=(2, 3, 4)))
+    title = f"a step of {found['recipe']}: {found['tokens_per_step']:,} tokens"
+    console.out.print(console.table(title, ["with", "dtype", "median", "tokens/s", "speed"], rows, right=(2, 3, 4)))
     for variant in found["variants"]:
         if variant["blas"]:
             console.out.print(f"{variant['name']}: {variant['blas']}", style="dim", markup=False)

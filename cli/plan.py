@@ -44,7 +44,8 @@ def _print_plan(found: dict[str, Any], reason: str, memory: int, disk: int) -> N
     rows.append(["all", f"{found['tokens']:,}", f"{found['steps']:,}", "", "", "", console.duration(found["seconds"])])
     columns = ["stage", "tokens", "steps", "a step", "filled", "tokens/s", "time"]
     console.out.print(console.table("stages", columns, rows, right=(1, 2, 3, 4, 5, 6)))
-    console.out.print(f"\nmemory    {console.size(found['peak_memory_bytes'])} at its peak; {console.size(memory)} available")
+    console.out.print("\nThe time is as the machine is loaded now.", style="dim")
+    console.out.print(f"memory    {console.size(found['peak_memory_bytes'])} at its peak; {console.size(memory)} available")
     console.out.print(f"disk      {console.size(found['disk_bytes'])}; {console.size(disk)} free")
     for name, wanted, there in (("memory", found["peak_memory_bytes"], memory), ("disk space", found["disk_bytes"], disk)):
         if wanted > there:

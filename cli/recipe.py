@@ -23,7 +23,10 @@ def read_recipe(name: str, settings: list[str], model_name: str | None = None) -
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise TutorError(f'--set "{setting}" is not key=value (e.g. --set train.lr=1e-3)')
-        set_key(data, key, yaml.safe_load(value) if value else "")
+        try:
+            set_key(data, key, yaml.safe_load(value) if value else "")
+        except yaml.YAMLError:
+            raise TutorError(f'--set {key}: "{value}" is not a YAML value (quote it: --set {key}="\'...\'")') from None
     if model_name:
         data["name"] = model_name
     return from_dict(Recipe, data)

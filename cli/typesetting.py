@@ -17,7 +17,7 @@ _SCIENTIFIC = re.compile(r"(?<![\w.*/^])(?<![\w)][-+])(\d+(?:\.\d+)?)[eE]([-+]?\
 _POWER_OF_SCIENTIFIC = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[eE][-+]?\d+)(?=\^)")
 _POWER = re.compile(r"(?<=[\w)\]])\^(?:([-+]?\d+)|\(([-+]?\d+)\)|\{([-+]?\d+)\})(?![\w.])")
 _TIMES = re.compile(r"(?<=[\w)\]²³])(\*| \* )(?=[\w(.-])")
-_TIMES_TEN = re.compile(r"(?<=\d) ?\* ?10(?=\^)")
+_TIMES_TEN = re.compile(r"(?<![\w.^-])(\d+(?:\.\d+)?) ?\* ?10(?=\^)")
 _ROOT_OF_ONE = re.compile(r"\bsqrt\(([\w.]+)\)")
 _NAMES = "|".join(_GREEK)
 _SYMBOL = re.compile(
@@ -67,7 +67,7 @@ def _symbols(text: str) -> str:
     text = _GREEK_NAME.sub(lambda m: _GREEK[m[1]], text) if _has_operator(text) else text
     text = _MICRO.sub("µ", text)
     text = _OHM.sub(lambda m: f"{m[1] or m[2] or ''}Ω", text)
-    text = _TIMES_TEN.sub(" × 10", text)
+    text = _TIMES_TEN.sub(r"\1 × 10", text)
     text = _POWER.sub(lambda m: _raised(m[1] or m[2] or m[3]), text)
     text = _TIMES.sub(lambda m: m[1].replace("*", "·"), text)
     for written, sign in _ARROWS:

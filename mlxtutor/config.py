@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlxtutor.errors import TutorError
+from mlxtutor.registry.models import check_name
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,12 @@ class ModelConfig:
     rms_norm_eps: float = 1e-6
 
     def __post_init__(self) -> None:
+        _check_positive(self, "model.", [item.name for item in dataclasses.fields(self)])
         if self.num_heads % self.num_kv_heads:
             raise TutorError(f"model.num_kv_heads ({self.num_kv_heads}) must divide num_heads ({self.num_heads})")
         for name in ("hidden_size", "intermediate_size", "head_dim"):
             if getattr(self, name) % 32 and name != "head_dim" or getattr(self, name) % 2:
                 raise TutorError(f"model.{name} ({getattr(self, name)}) must be a multiple of 32 (even, for head_dim)")
-        for item in dataclasses.fields(self):
-            if getattr(self, item.name) <= 0:
-                raise TutorError(f"model.{item.name} ({getattr(self, item.name)}) must be positive")
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ class TrainConfig:
         for name in ("min_lr_fraction", "warmup_fraction", "decay_fraction", "eval_every", "checkpoint_every"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TutorError(f"train.{name} ({getattr(self, name)}) must be between 0 and 1")
-        for name in ("lr", "muon_lr", "row_len", "batch_rows", "accumulate", "epochs", "eval_every", "checkpoint_every"):
-            if getattr(self, name) <= 0:
-                raise TutorError(f"train.{name} ({getattr(self, name)}) must be positive")
-        for name in ("weight_decay", "grad_clip", "max_steps"):
-            if getattr(self, name) < 0:
-                raise TutorError(f"train.{name} ({getattr(self, name)}) must not be negative")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TutorError(f"train.{name} ({getattr(self, name)}) must be at least 0 and below 1")
+        _check_positive(self, "train.", ["lr", "muon_lr", "eps", "eval_every", "checkpoint_every"])
+        _check_positive(self, "train.", ["row_len", "batch_rows", "accumulate", "epochs"])
+        _check_not_negative(self, "train.", ["weight_decay", "grad_clip", "max_steps"])
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,12 @@ class StageConfig:
     sources: dict[str, float]
     tokens: int                    # tokens of the stage's examples before packing, per epoch
     train: dict[str, Any] = field(default_factory=dict)  # overrides of the recipe's `train`
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "stage name")
+        _check_positive(self, f"stages.{self.name}.", ["tokens"])
+        if not self.sources or min(self.sources.values()) <= 0:
+            raise TutorError(f"stages.{self.name}.sources ({self.sources}) must name at least one source, each with a positive share")
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,10 @@ class EvaluationConfig:
     batch_size: int = 200
     max_new_tokens: int = 200
     before: int = 200              # problems of each split before the tutor stage; 0: as many as after
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "evaluation.", ["batch_size", "max_new_tokens"])
+        _check_not_negative(self, "evaluation.", ["values", "wordings", "types", "others", "before"])
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,25 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     stages: tuple[StageConfig, ...] = ()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        _check_positive(self, "", ["tokenizer_characters"])
+        _check_not_negative(self, "", ["seed"])
+        for stage in self.stages:
+            stage_train(self, stage)
+
+
+def _check_positive(config: Any, where: str, names: list[str]) -> None:
+    for name in names:
+        if getattr(config, name) <= 0:
+            raise TutorError(f"{where}{name} ({getattr(config, name)}) must be positive")
+
+
+def _check_not_negative(config: Any, where: str, names: list[str]) -> None:
+    for name in names:
+        if getattr(config, name) < 0:
+            raise TutorError(f"{where}{name} ({getattr(config, name)}) must not be negative")
 
 
 def from_dict(cls: type, data: Any, where: str = "") -> Any:
@@ -129,7 +160,7 @@ def from_dict(cls: type, data: Any, where: str = "") -> Any:
 
 
 def unknown_key(path: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(key), known, 1)
+    near = difflib.get_close_matches(str(key), known, 1) or [name for name in known if str(key) in name]
     hint = f'did you mean "{near[0]}"?' if near else f"allowed: {', '.join(known)}"
     return f'unknown key "{path}" ({hint})'
 
@@ -147,7 +178,11 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise TutorError(f"{where} must be a list (got {value!r})")
         return tuple(_coerce(item, v, f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is dict or hint is Any:
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise TutorError(f"{where} must be a mapping (got {value!r})")
+        return {str(key): _coerce(typing.get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is Any:
         return value
     return _scalar(hint, value, where)
 
@@ -165,13 +200,13 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
             pass
     elif hint is float:
         try:
-            if not isinstance(value, bool):
+            if not isinstance(value, bool) and math.isfinite(float(value)):
                 return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     elif hint is str and isinstance(value, (str, int, float)):
         return str(value)
-    raise TutorError(f"{where} must be {'an' if hint is int else 'a'} {hint.__name__} (got {value!r})")
+    raise TutorError(f"{where} must be {KINDS[hint]} (got {value!r})")
 
 
 def to_dict(config: Any) -> dict:

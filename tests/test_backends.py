@@ -34,8 +34,8 @@ def plain_signature(function):
     """The parameters' names, kinds and defaults, and every annotation but the model's own class."""
     signature = inspect.signature(function)
     kept = [p.replace(annotation="Model") if p.name == "model" else p for p in signature.parameters.values()]
-    returns = signature.return_annotation if signature.return_annotation in ("Device", "Weights", "tuple[float, int]", "np.ndarray") else "own"
-    return str(signature.replace(parameters=kept, return_annotation=returns))
+    shared = signature.return_annotation in ("Device", "Weights", "tuple[float, int]", "np.ndarray")
+    return str(signature.replace(parameters=kept, return_annotation=signature.return_annotation if shared else "own"))
 
 
 def protocol(cls):

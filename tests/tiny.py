@@ -64,6 +64,6 @@ def prompts(n: int, seed: int, longest: int = 12) -> list[list[int]]:
 
 def texts(n: int, seed: int = 5) -> list[str]:
     """n sentences to train a tokenizer on."""
-    words = "the electric field force between two charges is law of constant k q1 q2 r distance potential".split()
+    words = ["the", "electric", "field", "force", "between", "charges", "law", "of", "k", "q1", "q2", "distance", "potential"]
     draw = random.Random(seed)
     return [f"{' '.join(draw.choices(words, k=12))} = {draw.random() * 10 ** draw.randint(-9, 9):.3g} N/C (a+b)*2^3\n" for _ in range(n)]

@@ -16,6 +16,7 @@ from mlxtutor.datasets.drills import iter_calc_chats, iter_drills
 from mlxtutor.datasets.rows import read_rows
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
+from mlxtutor.problems.suite import test_prompts
 from mlxtutor.text.chat import compact, encode_chat
 from mlxtutor.text.tokenizer import Tokenizer, escape_specials
 
@@ -48,12 +49,18 @@ def iter_source(name: str, recipe: Recipe, rng: np.random.Generator) -> Iterator
     if name == "chats":
         return iter_calc_chats(rng)
     if name == "statements":
-        return (Text(prompt_of(row)) for row in iter_rows(trained_types(), "train", rng))
+        return (Text(prompt_of(row)) for row in _training_rows(rng))
     if name == "em":
-        return (row["messages"] for row in iter_rows(trained_types(), "train", rng))
+        return (row["messages"] for row in _training_rows(rng))
     if name == "data":
         return _rounds(lambda: (row["messages"] for row in read_rows(Path(recipe.data))), recipe.data)
     raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
+
+
+def _training_rows(rng: np.random.Generator) -> Iterator[dict]:
+    """Problems of the trained types, less those that the test suite asks."""
+    tested = test_prompts()
+    return (row for row in iter_rows(trained_types(), "train", rng) if prompt_of(row) not in tested)
 
 
 def shipped_corpus() -> Path:

@@ -121,8 +121,7 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     stated = [v for s, v in values.items() if s != missing]
     if rng.random() < .4:
         stated = [stated[i] for i in rng.permutation(len(stated))]
-    # with nothing but a list, a reader must still be able to tell the type
-    context = _pick(rng, wording.contexts) if wording.contexts and (missing or rng.random() < .9) else ""
+    context = _pick(rng, wording.contexts)
     if not stated:
         return context
     style = rng.random()

@@ -48,9 +48,16 @@ def load_config(directory: Path) -> ModelConfig:
         data = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise TutorError(f"{directory}: not a model directory ({path.name}: {error})") from None
+    if not isinstance(data, dict):
+        raise TutorError(f"{directory}: not a model directory ({path.name} is not a JSON object)")
     kind = data.get("model_type")
     if kind != "qwen3" or not data.get("tie_word_embeddings"):
         raise TutorError(f"{directory}: model_type {kind!r} is not supported yet (allowed: qwen3 with tied embeddings, as `tutor train` makes)")
+    needed = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+              "head_dim", "max_position_embeddings", "rms_norm_eps")
+    absent = [key for key in needed if key not in data]
+    if absent:
+        raise TutorError(f"{path}: {', '.join(absent)} missing")
     rope = data.get("rope_theta") or data.get("rope_parameters", {}).get("rope_theta", 10000.0)
     return ModelConfig(
         vocab_size=data["vocab_size"], hidden_size=data["hidden_size"], intermediate_size=data["intermediate_size"],

@@ -33,9 +33,10 @@ class ModelRef:
         return f"{self.name}@{self.version}"
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, what: str = "model name") -> str:
+    """The name, which a folder will have; TutorError where it can't."""
     if not NAME.fullmatch(name):
-        raise TutorError(f'model name "{name}" is not usable (letters, digits, ".", "_" and "-" only)')
+        raise TutorError(f'{what} "{name}" is not usable (letters, digits, ".", "_" and "-" only)')
     return name
 
 
@@ -45,7 +46,7 @@ def list_models(models: Path) -> list[ModelRef]:
     for card in models.glob(f"*/*/{CARD}"):
         folder = card.parent
         if folder.name.isdigit():
-            found.append(ModelRef(folder.parent.name, int(folder.name), folder, json.loads(card.read_text())))
+            found.append(ModelRef(folder.parent.name, int(folder.name), folder, _read_card(card)))
     return sorted(found, key=lambda ref: (ref.card["created"], ref.name, ref.version))
 
 
@@ -53,7 +54,7 @@ def register(models: Path, name: str, card: dict, write: Callable[[Path], None])
     """Take the next version of a name; write(folder) fills it, then it appears at once under its final name."""
     parent = models / check_name(name)
     parent.mkdir(parents=True, exist_ok=True)
-    card = {"name": name, "created": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), **card}
+    card = {"name": name, "created": datetime.now(timezone.utc).isoformat(timespec="microseconds"), **card}
     beside = parent / f".new-{os.getpid()}"
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -75,11 +76,10 @@ def resolve(models: Path, name: str | None) -> ModelRef:
         if not known:
             raise TutorError("no model yet (make one: tutor train)")
         return known[-1]
-    base, _, version = name.partition("@")
-    matches = [ref for ref in known if ref.name == base and (not version or str(ref.version) == version)]
+    matches = [ref for ref in known if name in (ref.name, ref.id)]
     if matches:
         return max(matches, key=lambda ref: ref.version)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return _directory(Path(name))
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
     raise TutorError(f'no model "{name}" (here: {names}; or a model directory)')
@@ -87,4 +87,11 @@ def resolve(models: Path, name: str | None) -> ModelRef:
 
 def _directory(path: Path) -> ModelRef:
     card = path / CARD
-    return ModelRef(path.resolve().name, 0, path, json.loads(card.read_text()) if card.exists() else {"kind": "directory"})
+    return ModelRef(path.resolve().name, 0, path, _read_card(card) if card.exists() else {"kind": "directory"})
+
+
+def _read_card(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise TutorError(f"{path}: not JSON ({error.msg}); restore it, or remove the folder {path.parent}") from None

@@ -64,7 +64,8 @@ def run_recipe(job: Job, resume: bool = False, fresh: bool = False) -> Iterator[
         with FileLock(job.run_folder / ".lock", timeout=0):
             yield from _run(job, resume, fresh, began)
     except Timeout as busy:
-        raise TutorError(f"this recipe, or a stage it shares, is being trained by another process ({busy.lock_file}); wait for it") from None
+        where = f"{busy.lock_file}; wait for it"
+        raise TutorError(f"this recipe, or a stage it shares, is being trained by another process ({where})") from None
 
 
 def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:

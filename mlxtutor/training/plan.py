@@ -27,8 +27,9 @@ SAMPLE_TOKENS = 60_000
 TIMED_STEPS = 3
 TIMED_SECONDS = 3.0
 DECODE_STEPS = 12
+PROMPT_TOKENS = 150    # of the suite's longest problems
 FORWARD_SHARE = 1 / 3  # a forward pass costs a third of a training step
-PROCESS_BYTES = {"mlx": 200 * 2**20, "torch": 450 * 2**20}  # Python, numpy, the framework; measured on Linux
+PROCESS_BYTES = {"mlx": 100 * 2**20, "torch": 270 * 2**20}  # Python, numpy, the framework; measured on Linux
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,7 @@ def _peak_bytes(job: Job, config: ModelConfig, stages: tuple[StagePlan, ...]) ->
     """The larger of training and answering, on top of the process and the examples; on a CPU no less than was seen while measuring."""
     settings = job.recipe.evaluation
     training = [memory.training_bytes(config, stage_train(job.recipe, s), p.targets_per_pass) for s, p in zip(job.recipe.stages, stages)]
-    length = min(config.max_seq_len, 2 * settings.max_new_tokens)
-    model = max(*training, memory.decoding_bytes(config, settings.batch_size, length))
+    model = max(*training, memory.decoding_bytes(config, settings.batch_size, PROMPT_TOKENS, settings.max_new_tokens))
     examples = max(stage.tokens for stage in job.recipe.stages) * memory.EXAMPLE_BYTES_PER_TOKEN
     if job.backend.device(job.dtype).kind == "cuda":
         return model

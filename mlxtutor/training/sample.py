@@ -26,8 +26,8 @@ def sample_tokenizer(recipe: Recipe, models: Path) -> tuple[Tokenizer, ModelConf
         folder = resolve(models, recipe.model).path
         return Tokenizer.load(folder), load_config(folder)
     small = dataclasses.replace(recipe, tokenizer_characters=min(CHARACTERS, recipe.tokenizer_characters))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tokenizer.model"
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "tokenizer.model"
         try:
             return train_tokenizer(tokenizer_texts(small), recipe.model.vocab_size, path), recipe.model
         except TutorError:

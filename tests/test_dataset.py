@@ -1,0 +1,94 @@
+"""Data sets of problems on disk: a function of the seed, no prompt twice, all or nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mlxtutor.datasets.rows import read_json_lines, read_rows
+from mlxtutor.errors import TutorError
+from mlxtutor.problems import dataset
+from mlxtutor.problems.build import prompt_of
+from mlxtutor.problems.catalog import TYPES
+from mlxtutor.problems.dataset import build_splits, prompt_key, write_splits
+from mlxtutor.problems.suite import test_prompts as suite_prompts
+from mlxtutor.problems.suite import written
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return build_splits(train=120, val=15, test=20, seed=3)
+
+
+def test_sizes_and_splits(splits):
+    assert {name: len(rows) for name, rows in splits.items()} == {
+        "train": 120, "val": 15, "values": 20, "wordings": 20, "others": len(written()), "types": 20}
+    assert all(row["split"] == name for name, rows in splits.items() for row in rows)
+    assert splits["others"] == written()
+
+
+def test_held_types_are_only_in_the_split_types(splits):
+    held = {name for name, problem in TYPES.items() if problem.held}
+    assert {row["type"] for row in splits["types"]} <= held
+    assert not held & {row["type"] for name in ("train", "val", "values", "wordings") for row in splits[name]}
+
+
+def test_no_prompt_occurs_twice_or_in_the_suite(splits):
+    prompts = [prompt_key(row) for rows in splits.values() for row in rows]
+    assert len(set(prompts)) == len(prompts)
+    assert not suite_prompts() & {prompt_of(row) for name in ("train", "val") for row in splits[name]}
+
+
+def test_a_function_of_the_seed(splits):
+    assert build_splits(train=120, val=15, test=20, seed=3) == splits
+    other = build_splits(train=120, val=15, test=20, seed=4)
+    assert not {prompt_key(r) for r in other["train"]} & {prompt_key(r) for r in splits["train"] if r["kind"] != "concept"}
+
+
+def test_a_longer_split_begins_like_a_shorter_one(splits):
+    assert build_splits(train=10, val=0, test=20, seed=3)["train"] == splits["train"][:10]
+
+
+def test_files_are_rows_that_training_reads(splits, tmp_path):
+    files = write_splits(tmp_path / "em", splits)
+    assert [path.name for path in files] == ["train.jsonl", "val.jsonl", "values.jsonl", "wordings.jsonl", "others.jsonl", "types.jsonl"]
+    assert list(read_rows(files[0])) == splits["train"]
+    assert [row for _, row in read_json_lines(tmp_path / "em" / "types.jsonl")] == splits["types"]
+
+
+def test_building_again_replaces_every_file(splits, tmp_path):
+    write_splits(tmp_path, splits)
+    (tmp_path / "mine.txt").write_text("kept")
+    write_splits(tmp_path, {"train": splits["train"][:3], "others": splits["others"]})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "others.jsonl", "train.jsonl"]
+    assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_failure_leaves_what_was_there(splits, tmp_path, monkeypatch):
+    folder = tmp_path / "em"
+    write_splits(folder, {"train": splits["train"][:2]})
+    write = dataset.write_rows
+
+    def full(path, rows):
+        if path.stem == "types":
+            raise OSError(28, "No space left on device", str(path))
+        write(path, rows)
+
+    monkeypatch.setattr(dataset, "write_rows", full)
+    with pytest.raises(OSError):
+        write_splits(folder, splits)
+    assert [path.name for path in folder.iterdir()] == ["train.jsonl"] and list(tmp_path.iterdir()) == [folder]
+    assert json.loads((folder / "train.jsonl").read_text().splitlines()[0]) == splits["train"][0]
+
+
+def test_more_problems_than_there_are_is_an_error():
+    row = written()[0]
+    with pytest.raises(TutorError, match="values: only 1 different problems of the 5 asked for"):
+        dataset._take(iter([row] * 10), 5, set(), "values")
+
+
+def test_a_file_is_no_folder(splits, tmp_path):
+    (tmp_path / "em").write_text("x")
+    with pytest.raises(TutorError, match="is a file"):
+        write_splits(tmp_path / "em", splits)
