@@ -90,6 +90,10 @@ class _Drawing:
 
     def _stage(self, event: Event) -> None:
         self._end_bar()
+        if event.get("resumed"):
+            self._say(f"{event['name']:8}  goes on from its last checkpoint")
+        elif event.get("unfinished"):
+            self._say(f"{event['name']:8}  an unfinished run of this stage is started over (--resume would have gone on with it)")
         if event["reused"]:
             self._say(f"{event['name']:8}  done before, its inputs are unchanged")
         else:

@@ -45,8 +45,8 @@ class TrainConfig:
     """How a stage trains. Fractions are of the stage's real number of optimiser steps."""
 
     optimizer: str = "muon"        # adamw | muon (Muon on the hidden matrices, AdamW on the rest)
-    lr: float = 3e-3               # AdamW's peak
-    muon_lr: float = 0.02          # Muon's peak
+    lr: float = 6e-3               # AdamW's peak
+    muon_lr: float = 0.012         # Muon's peak
     min_lr_fraction: float = 0.05  # of the peak, at the last step
     warmup_fraction: float = 0.03
     decay_fraction: float = 0.5    # the last part of the run, linear to min_lr_fraction
@@ -55,8 +55,8 @@ class TrainConfig:
     beta2: float = 0.95
     eps: float = 1e-8
     grad_clip: float = 1.0         # global norm; 0 turns it off
-    row_len: int = 320             # tokens of a packed row
-    batch_rows: int = 16           # rows of one forward pass
+    row_len: int = 352             # tokens of a packed row
+    batch_rows: int = 4           # rows of one forward pass
     accumulate: int = 1            # forward passes of one optimiser step
     epochs: int = 1                # passes over the stage's examples
     max_steps: int = 0             # 0: as many as the examples give
@@ -79,7 +79,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One stage of a recipe. sources: weight in tokens by name (corpus, drills, chats, concepts, problems, em, file)."""
+    """One stage of a recipe. sources: weight in tokens by name (corpus, drills, statements, chats, em)."""
 
     name: str
     sources: dict[str, float]
@@ -97,17 +97,16 @@ class StageConfig:
 class EvaluationConfig:
     """How many problems of each split the recipe's own evaluation asks."""
 
-    values: int = 600
+    values: int = 500
     wordings: int = 400
     types: int = 60
     others: int = 0                # 0: all of them
     batch_size: int = 200
-    max_new_tokens: int = 200
-    before: int = 200              # problems of each split before the tutor stage; 0: as many as after
+    max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
         _check_positive(self, "evaluation.", ["batch_size", "max_new_tokens"])
-        _check_not_negative(self, "evaluation.", ["values", "wordings", "types", "others", "before"])
+        _check_not_negative(self, "evaluation.", ["values", "wordings", "types", "others"])
 
 
 @dataclass(frozen=True)

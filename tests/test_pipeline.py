@@ -37,7 +37,7 @@ def recipe(tmp_path):
         answer = [f"{n} twice: ", {"calc": f"{n}+{n}", "result": str(2 * n)}]
         rows.append({"messages": [{"role": "user", "content": f"What is {n}+{n}?"}, {"role": "assistant", "content": answer}]})
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    stages = (StageConfig("base", {"corpus": 1.0}, 1500), StageConfig("tutor", {"data": 1.0}, 1500))
+    stages = (StageConfig("base", {"corpus": 1.0}, 1500), StageConfig("tutor", {"em": 1.0}, 1500))
     files = str(tmp_path / "corpus.txt"), str(tmp_path / "chats.jsonl")
     return Recipe("tiny", 1, tiny.CONFIG, *files, 20_000, TRAIN, stages, EvaluationConfig())
 

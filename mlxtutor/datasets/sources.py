@@ -22,13 +22,14 @@ from mlxtutor.text.tokenizer import Tokenizer, escape_specials
 
 Item = tuple[list[int], list[bool]]
 DRILLS_PER_TEXT = 8
+HELD_OUT = 20         # one document in this many validates
+MAX_FRUITLESS = 5000  # items in a row without a target, after which a source is given up
 NAMES = {
     "corpus": "the recipe's corpus, as text",
     "drills": "conversions, notations, synonyms, arithmetic, as text",
     "statements": "problem statements without their solutions, as text",
     "chats": "general chats with the calculator",
-    "em": "electrostatics problems with worked solutions",
-    "data": "the chats of the recipe's `data` file",
+    "em": "electrostatics problems with worked solutions, or the chats of the recipe's `data` file",
 }
 
 
@@ -39,10 +40,14 @@ class Text:
     text: str
 
 
-def iter_source(name: str, recipe: Recipe, rng: np.random.Generator) -> Iterator[Text | list[dict]]:
-    """Documents (Text) or chats (messages) of a source. Generated ones are endless; files come round again."""
+def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation: bool = False) -> Iterator[Text | list[dict]]:
+    """Documents (Text) or chats (messages) of a source. Generated ones are endless; files come round again.
+
+    validation: of a file, the part that training leaves out.
+    """
     if name == "corpus":
-        return _rounds(lambda: map(Text, read_corpus(shipped_corpus() if recipe.corpus == "shipped" else recipe.corpus)), recipe.corpus)
+        corpus = shipped_corpus() if recipe.corpus == "shipped" else recipe.corpus
+        return _rounds(lambda: map(Text, read_corpus(corpus)), recipe.corpus, validation)
     if name == "drills":
         lines = iter_drills(rng)
         return (Text("\n".join(itertools.islice(lines, DRILLS_PER_TEXT))) for _ in itertools.count())
@@ -50,10 +55,10 @@ def iter_source(name: str, recipe: Recipe, rng: np.random.Generator) -> Iterator
         return iter_calc_chats(rng)
     if name == "statements":
         return (Text(prompt_of(row)) for row in _training_rows(rng))
+    if name == "em" and recipe.data != "em":
+        return _rounds(lambda: (row["messages"] for row in read_rows(Path(recipe.data))), recipe.data, validation)
     if name == "em":
         return (row["messages"] for row in _training_rows(rng))
-    if name == "data":
-        return _rounds(lambda: (row["messages"] for row in read_rows(Path(recipe.data))), recipe.data)
     raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
 
 
@@ -70,14 +75,17 @@ def shipped_corpus() -> Path:
     return Path(mlxtutor.data.__path__[0]) / "corpus"
 
 
-def _rounds(read: Callable[[], Iterator], where: str) -> Iterator:
+def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Iterator:
+    """A file's items again and again: every 20th for validation, the others for training; of a single item, both."""
     while True:
-        empty = True
-        for item in read():
-            empty = False
-            yield item
-        if empty:
+        count = 0
+        for count, item in enumerate(read(), 1):
+            if (count % HELD_OUT == 1) == validation:
+                yield item
+        if not count:
             raise TutorError(f"{where}: no text in it (give a folder, text or JSONL with at least one document)")
+        if count == 1 and not validation:
+            yield from read()
 
 
 def encode_items(item: Text | list[dict], tokenizer: Tokenizer, row_len: int) -> list[Item]:
@@ -90,18 +98,21 @@ def encode_items(item: Text | list[dict], tokenizer: Tokenizer, row_len: int) ->
 
 
 def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row_len: int, tokens: int,
-                   stream: tuple[int, ...]) -> Examples:
+                   stream: tuple[int, ...], validation: bool = False) -> Examples:
     """About `tokens` tokens, each source with its share. stream: seeds the sources, apart from every other use of the seed."""
     total = sum(stage.sources.values())
     items: list[Item] = []
     for index, (name, weight) in enumerate(sorted(stage.sources.items())):
         rng = np.random.default_rng([recipe.seed, *stream, index])
-        wanted, got = tokens * weight / total, 0
-        for item in iter_source(name, recipe, rng):
+        wanted, got, fruitless = tokens * weight / total, 0, 0
+        for item in iter_source(name, recipe, rng, validation):
+            fruitless += 1
             for ids, mask in encode_items(item, tokenizer, row_len):
                 if any(mask[1:row_len + 1]):
                     items.append((ids, mask))
-                    got += len(ids)
+                    got, fruitless = got + len(ids), 0
+            if fruitless > MAX_FRUITLESS:
+                raise TutorError(f'source "{name}": {fruitless} rows in a row have nothing to train on within train.row_len ({row_len}) tokens')
             if got >= wanted:
                 break
     return join_examples(items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from mlxtutor.problems.types import Given, ProblemType, Step
+from mlxtutor.problems.types import AXIS_ANGLE, Given, ProblemType, Step, axis_angle
 
 Q1 = Given("q1", "charge", 1e-12, 1e-2, signed=True)
 Q2 = Given("q2", "charge", 1e-12, 1e-2, signed=True)
@@ -98,10 +98,10 @@ def charge_factor_check(v: SimpleNamespace) -> str:
 
 
 def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str,
-          check: Callable[[SimpleNamespace], str], **options: object) -> ProblemType:
-    """A type of one step; the step's symbol is the left side of the law."""
+          check: Callable[[SimpleNamespace], str], before: tuple[Step, ...] = (), **options: object) -> ProblemType:
+    """A type whose last step's symbol is the left side of the law."""
     step = Step(law.partition(" = ")[0], expression, unit)
-    return ProblemType(f"coulomb_{name}", "coulomb", givens, law, (step,), units, check, **options)  # type: ignore[arg-type]
+    return ProblemType(f"coulomb_{name}", "coulomb", givens, law, (*before, step), units, check, **options)  # type: ignore[arg-type]
 
 
 TYPES: tuple[ProblemType, ...] = (
@@ -123,7 +123,8 @@ TYPES: tuple[ProblemType, ...] = (
           "N", "[k]*[q3]*[q2]/[b]^2", line_check, direction=line_direction, accept=within("F", 1e-9, 1e6)),
     _type("right_angle", (LAB_Q, LAB_Q1, LAB_Q2, A, B), "F = k*q*sqrt((q1/a^2)^2 + (q2/b^2)^2)",
           "{k}*{q.abs}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N", "[k]*[q]*[q1]/[a]^2",
-          lambda v: "larger than either force, smaller than their sum.", accept=within("F", 1e-9, 1e6)),
+          lambda v: "larger than either force, smaller than their sum.", direction=axis_angle, accept=within("F", 1e-9, 1e6),
+          before=(AXIS_ANGLE,)),
     _type("equilateral", (LAB_Q, A), "F = sqrt(3)*k*q^2/a^2", "sqrt(3)*{k}*{q.abs}^2/{a}^2", "N", "[k]*[q]^2/[a]^2",
           lambda v: "F is less than twice the force of one pair.", accept=within("F", 1e-9, 1e6)),
     _type("square", (LAB_Q, A), "F = (sqrt(2) + 0.5)*k*q^2/a^2", "(sqrt(2)+0.5)*{k}*{q.abs}^2/{a}^2", "N", "[k]*[q]^2/[a]^2",

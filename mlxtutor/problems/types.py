@@ -38,6 +38,15 @@ class Step:
     unit: str
 
 
+# Two sources at right angles, q1 on the x axis at a, q2 on the y axis at b: the resultant's slope is (q2/b^2)/(q1/a^2).
+AXIS_ANGLE = Step("theta", "atan({q2.abs}*{a}^2/({q1.abs}*{b}^2))", "deg")
+
+
+def axis_angle(v: SimpleNamespace) -> str:
+    """The direction of a resultant by its angle to the x axis."""
+    return f"{format_result(v.theta)} degrees from the x axis"
+
+
 @dataclass(frozen=True)
 class ProblemType:
     """One kind of problem. The callables take a namespace of SI floats: every given and every step's result by symbol.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mlxtutor.backends import MODULES
 from mlxtutor.config import Recipe
 
 
@@ -17,14 +19,38 @@ def fingerprint(*parts: Any) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """Hash of the project's data and of the code that turns it into examples and weights."""
+def code_digest(backend: str) -> str:
+    """Hash of the project's data and of the code that turns it into examples and, on a backend, weights."""
     import mlxtutor
     import mlxtutor.data
 
     package, data = Path(mlxtutor.__path__[0]), Path(mlxtutor.data.__path__[0])
-    files = [p for folder in ("text", "datasets", "problems", "training") for p in (package / folder).glob("*.py")]
-    files += [p for folder in ("corpus", "problems") for p in (data / folder).glob("*.*")]
+    folders = [package / name for name in ("text", "datasets", "problems", "training")]
+    folders += [_folder_of(MODULES[backend])] if backend in MODULES else []
+    folders += [data / name for name in ("corpus", "drills", "problems", "others")]
+    return _digest([package / "config.py", *(p for folder in folders for p in folder.glob("*.*"))])
+
+
+@cache
+def exam_digest() -> str:
+    """Hash of the code and problems that measure a model."""
+    import mlxtutor
+    import mlxtutor.data
+
+    package, data = Path(mlxtutor.__path__[0]), Path(mlxtutor.data.__path__[0])
+    folders = [*(package / name for name in ("evaluation", "inference", "problems", "text")), data / "problems", data / "others"]
+    return _digest([p for folder in folders for p in folder.glob("*.*")])
+
+
+def _folder_of(module: str) -> Path:
+    """Where a package lies, without importing it: the torch half needs torch."""
+    root, _, inner = module.partition(".")
+    spec = importlib.util.find_spec(root)
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0], inner)
+
+
+def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(files, key=lambda p: (p.parent.name, p.name)):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
@@ -40,5 +66,5 @@ def file_digest(source: str) -> str:
     return fingerprint(*[(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files])
 
 
-def data_digest(recipe: Recipe) -> str:
-    return fingerprint(code_digest(), file_digest(recipe.corpus), file_digest(recipe.data))
+def data_digest(recipe: Recipe, backend: str) -> str:
+    return fingerprint(code_digest(backend), file_digest(recipe.corpus), file_digest(recipe.data))

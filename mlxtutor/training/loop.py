@@ -54,12 +54,14 @@ class _Run:
         self.backend, self.model, self.train, self.folder = backend, model, train, folder
         self.trainer: Trainer = backend.trainer(model, train)
         self.tokens, self.skipped, self.skipped_in_row, self.best = 0, 0, 0, math.inf
+        self.began = time.perf_counter()  # of a resumed stage, as if it had never stopped
 
     def resume(self, loaded: tuple[dict, dict, dict]) -> int:
         """Take up a checkpoint's optimiser and counters (its weights are in the model already) -> the step to go on with."""
         _, optimizer, progress = loaded
         self.trainer.load_state(optimizer)
         self.tokens, self.skipped, self.best = progress["tokens"], progress["skipped"], progress["best"]
+        self.began = time.perf_counter() - progress["record"]["seconds"]
         return int(progress["step"])
 
     def save(self, step: int, record: Record) -> None:
@@ -125,7 +127,7 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
 
 def _record(step: int, steps: int, run: _Run, result: StepResult, scale: float, rate: float) -> Record:
     return {"step": step, "steps": steps, "loss": result.nll / result.count, "lr_scale": scale, "grad_norm": result.grad_norm,
-            "tokens": run.tokens, "skipped": run.skipped, "tokens_per_s": rate}
+            "tokens": run.tokens, "skipped": run.skipped, "tokens_per_s": rate, "seconds": time.perf_counter() - run.began}
 
 
 def _evaluate(run: _Run, val: list[Batch], val_bytes: int, sample: Callable[[Any], str] | None) -> Record:

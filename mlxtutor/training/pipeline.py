@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from mlxtutor import backends
 from mlxtutor.backends import Backend
 from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train, to_dict
+from mlxtutor.datasets.rows import write_rows
 from mlxtutor.datasets.sources import stage_examples, tokenizer_texts
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.asking import evaluate_suite
@@ -24,11 +25,12 @@ from mlxtutor.evaluation.report import render_comparison
 from mlxtutor.files import write_atomic
 from mlxtutor.home import Home
 from mlxtutor.inference.generate import LoadedModel, generate
+from mlxtutor.problems.suite import SPLITS
 from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
 from mlxtutor.registry.models import ModelRef, list_models, register, resolve
 from mlxtutor.text.tokenizer import Tokenizer, train_tokenizer
 from mlxtutor.training.checkpoint import load_weights
-from mlxtutor.training.fingerprint import data_digest, fingerprint
+from mlxtutor.training.fingerprint import data_digest, exam_digest, fingerprint
 from mlxtutor.training.initial import initial_weights, parameter_count
 from mlxtutor.training.loop import StageData, train_stage
 from mlxtutor.training.plots import plot_losses
@@ -49,7 +51,7 @@ class Job:
 
     @property
     def id(self) -> str:
-        return fingerprint(to_dict(self.recipe), self.backend_name, self.dtype, data_digest(self.recipe))
+        return fingerprint(to_dict(self.recipe), self.backend_name, self.dtype, data_digest(self.recipe, self.backend_name))
 
     @property
     def run_folder(self) -> Path:
@@ -81,7 +83,7 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
         last = index == len(recipe.stages) - 1
         if last:
             before = yield from _evaluation(job, "before", trail, tokenizer, config, weights, fresh)
-        trail = fingerprint(trail, to_dict(stage), to_dict(stage_train(recipe, stage)), recipe.seed, data_digest(recipe))
+        trail = fingerprint(trail, to_dict(stage), to_dict(stage_train(recipe, stage)), recipe.seed, data_digest(recipe, job.backend_name))
         with FileLock(job.home.stages / f"{stage.name}-{trail}.lock", timeout=0):  # recipes may share a stage
             weights, summary = yield from _stage(job, stage, index, trail, tokenizer, config, weights, resume, fresh)
         stages.append(summary)
@@ -109,7 +111,7 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
         digest = fingerprint(*[(name, float(value.astype(np.float64).sum())) for name, value in weights.items()])
         return Tokenizer.load(folder), config, weights, fingerprint(digest, job.backend_name, job.dtype)
     sources = [(stage.name, stage.sources, stage.tokens) for stage in recipe.stages]
-    key = fingerprint(sources, recipe.seed, recipe.tokenizer_characters, recipe.model.vocab_size, data_digest(recipe))
+    key = fingerprint(sources, recipe.seed, recipe.tokenizer_characters, recipe.model.vocab_size, data_digest(recipe, job.backend_name))
     path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
     if fresh or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,15 +124,15 @@ def stage_data(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokeni
     """Training and validation examples of a stage, from streams of their own."""
     row_len = stage_train(recipe, stage).row_len
     examples = stage_examples(stage, recipe, tokenizer, row_len, stage.tokens, (2, index))
-    val = stage_examples(stage, recipe, tokenizer, row_len, min(VAL_TOKENS, stage.tokens), (3, index))
-    text = not {"chats", "em", "data"} & set(stage.sources)
+    val = stage_examples(stage, recipe, tokenizer, row_len, min(VAL_TOKENS, stage.tokens), (3, index), validation=True)
+    text = not {"chats", "em"} & set(stage.sources)
     targets = np.delete(val.tokens, val.starts[:-1]).tolist()
     val_bytes = sum(len(tokenizer.piece_bytes(i)) for i in targets if not tokenizer.is_special(i)) if text else 0
     return StageData(examples, val, val_bytes)
 
 
 def _stage(job: Job, stage: StageConfig, index: int, trail: str, tokenizer: Tokenizer, config: ModelConfig,
-           weights: dict[str, np.ndarray], resume: bool, fresh: bool) -> Iterator[Any]:
+           weights: dict[str, np.ndarray], resume: bool, fresh: bool) -> Generator[Event, None, tuple[dict[str, np.ndarray], dict]]:
     """Train a stage, or take its finished result; returns its best weights and its summary."""
     folder = job.home.stages / f"{stage.name}-{trail}"
     done = folder / "done.json"
@@ -139,8 +141,8 @@ def _stage(job: Job, stage: StageConfig, index: int, trail: str, tokenizer: Toke
         yield {"event": "stage", "name": stage.name, "reused": True, "folder": str(folder)}
         return load_weights(folder / "best.safetensors"), summary
     done.unlink(missing_ok=True)
-    began = time.perf_counter()
-    yield {"event": "stage", "name": stage.name, "reused": False, "folder": str(folder)}
+    unfinished = any((folder / "checkpoints").glob("step-*"))
+    yield {"event": "stage", "name": stage.name, "reused": False, "folder": str(folder), "unfinished": unfinished, "resumed": unfinished and resume}
     data = stage_data(job.recipe, stage, index, tokenizer)
     train = stage_train(job.recipe, stage)
     prompt = _sample_prompt(data, tokenizer)
@@ -156,7 +158,7 @@ def _stage(job: Job, stage: StageConfig, index: int, trail: str, tokenizer: Toke
     record: dict = {}
     for record in records:
         yield {"event": "step", "stage": stage.name, **record}
-    seconds = time.perf_counter() - began
+    seconds = record["seconds"]
     summary = {"name": stage.name, "seconds": seconds, "tokens": record["tokens"], "tokens_per_s": record["tokens"] / seconds,
                "loss": record["val_loss"], "steps": record["steps"], "skipped": record["skipped"], "folder": str(folder)}
     write_atomic(done, json.dumps(summary).encode())
@@ -172,22 +174,22 @@ def _sample_prompt(data: StageData, tokenizer: Tokenizer) -> list[int]:
 
 
 def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray],
-                fresh: bool) -> Iterator[Any]:
+                fresh: bool) -> Generator[Event, None, dict]:
     """The suite's summary for these weights; kept under the fingerprint of what it measured."""
     settings = job.recipe.evaluation
-    path = job.home.stages / f"evaluation-{fingerprint(trail, to_dict(settings), when)}.json"
+    path = job.home.stages / f"evaluation-{fingerprint(trail, to_dict(settings), exam_digest())}.json"
     if path.exists() and not fresh:
-        return json.loads(path.read_text())
-    yield {"event": "evaluation", "when": when}
-    model = job.backend.build(config, weights, job.dtype)
-    loaded = LoadedModel(job.backend, model, tokenizer, config.max_seq_len, job.recipe.name)
-    counts = {split: getattr(settings, split) for split in ("values", "wordings", "others", "types")}
-    if when == "before" and settings.before:
-        counts = {split: min(n, settings.before) or settings.before for split, n in counts.items()}
-    summary, answers = evaluate_suite(loaded, counts, settings.max_new_tokens, settings.batch_size)
-    write_atomic(path, json.dumps(summary).encode())
-    write_atomic(job.run_folder / f"answers-{when}.jsonl", "".join(json.dumps(a, ensure_ascii=False) + "\n" for a in answers).encode())
-    return summary
+        result = json.loads(path.read_text())
+    else:
+        yield {"event": "evaluation", "when": when}
+        model = job.backend.build(config, weights, job.dtype)
+        loaded = LoadedModel(job.backend, model, tokenizer, config.max_seq_len, job.recipe.name)
+        counts = {split: getattr(settings, split) for split in SPLITS}
+        summary, answers = evaluate_suite(loaded, counts, settings.max_new_tokens, settings.batch_size)
+        result = {"summary": summary, "answers": answers}
+        write_atomic(path, json.dumps(result).encode())
+    write_rows(job.run_folder / f"answers-{when}.jsonl", result["answers"])
+    return result["summary"]
 
 
 def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray], stages: list[dict],
