@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BACKEND ?= auto
 RECIPE ?= micro
+MODEL = $(MODEL_$(RECIPE))
+MODEL_micro := em-tutor
+MODEL_micro-fast := em-tutor-fast
 QUESTION ?= Two charges, 3 uC and -5 nC, are 20 cm apart. What force acts between them?
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -18,7 +21,8 @@ help:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed (have: $$($(PYTHON) -V)); make PYTHON=python3.11 ..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "no venv here (on Debian: apt install python3-venv)"; exit 1; }
+	@had=$$(test -e $(VENV) && echo yes); $(PYTHON) -m venv $(VENV) || \
+		{ [ "$$had" ] || rm -rf $(VENV); echo "no venv here (on Debian: apt install python3-venv)"; exit 1; }
 
 $(MAIN): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable ".$(EXTRAS)"
@@ -30,8 +34,8 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 
 tutor: $(MAIN)
 	$(BIN)/tutor train $(RECIPE) --backend $(BACKEND) --resume
-	$(BIN)/tutor ask "$(QUESTION)"
-	@if [ -t 0 ]; then $(BIN)/tutor chat; fi
+	$(BIN)/tutor ask $(MODEL) "$(QUESTION)"
+	@if [ -t 0 ]; then $(BIN)/tutor chat $(MODEL); fi
 
 fast:
 	$(MAKE) tutor RECIPE=micro-fast

@@ -78,7 +78,8 @@ class _Wanted:
 
 
 def _ask_one(words: list[str], wanted: _Wanted) -> None:
-    from mlxtutor.inference.questions import answer_batches, prompts_of, question
+    from mlxtutor.inference.generate import generate
+    from mlxtutor.inference.questions import prompts_of, question
 
     from .opened import open_named
     from .typesetting import visible
@@ -87,7 +88,7 @@ def _ask_one(words: list[str], wanted: _Wanted) -> None:
     one = question([{"role": "user", "content": asked}], wanted.system, "the question")
     opened = open_named(console.home(), name, wanted.backend)
     prompts = prompts_of(opened.loaded, [one])
-    answer = next(answer_batches(opened.loaded, prompts, wanted.max_tokens, wanted.sampling))[0]
+    answer = generate(opened.loaded, prompts, wanted.max_tokens, wanted.sampling)[0]
     if wanted.as_json:
         console.print_json({"model": opened.id, **wanted.fields(answer)})
         return
@@ -147,13 +148,13 @@ def _answer_all(loaded: LoadedModel, prompts: list[list[int]], wanted: _Wanted) 
     """Answers in order, with a bar on stderr."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mlxtutor.inference.questions import answer_batches
+    from mlxtutor.inference.generate import generate_batches
 
     answers: dict[int, Answer] = {}
     columns = TextColumn("answers"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn(compact=True)
     with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task("answers", total=len(prompts))
-        for batch in answer_batches(loaded, prompts, wanted.max_tokens, wanted.sampling, wanted.batch_size):
+        for batch in generate_batches(loaded, prompts, wanted.max_tokens, wanted.sampling, wanted.batch_size):
             answers.update(batch)
             progress.update(task, completed=len(answers))
     return [answers[at] for at in range(len(prompts))]

@@ -60,14 +60,13 @@ def _decode(recipe: Any, backend: str, model: str | None, dtype: str, batch_size
     from mlxtutor import backends
     from mlxtutor.bench import bench_decode, random_model
     from mlxtutor.problems.suite import suite_rows
-    from mlxtutor.registry.directory import open_model
-    from mlxtutor.registry.models import resolve
     from mlxtutor.text.chat import encode_chat
 
+    from .opened import open_named
+
     with console.err.status(f"answering on {backend}"):
-        module, models = backends.load(backend), console.home().models
-        ref = resolve(models, model) if model else None
-        loaded = open_model(ref.path, module, dtype, ref.id) if ref else random_model(recipe, models, module, dtype)
+        module, home = backends.load(backend), console.home()
+        loaded = open_named(home, model, backend, dtype).loaded if model else random_model(recipe, home.models, module, dtype)
         rows = suite_rows("values", batch_size)
         prompts = [encode_chat(loaded.tokenizer, row["messages"][:-1], add_generation_prompt=True)[0] for row in rows]
         return {"backend": backend, "dtype": module.device(dtype).dtype, **bench_decode(loaded, prompts, batch_size)}

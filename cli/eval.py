@@ -30,24 +30,22 @@ def evaluate(
 
     Example: tutor eval em-tutor --suite em --split values --split others --n 100
     """
-    from mlxtutor import backends
     from mlxtutor.evaluation.record import check_folder, write_evaluation
-    from mlxtutor.registry.directory import open_model
-    from mlxtutor.registry.models import resolve
 
-    splits = _check(suite, split)
-    ref = resolve(console.home().models, model)
-    label = ref.id if ref.version else ref.name
-    folder = check_folder(out or console.home().evaluations / f"{label}-{suite}-{time.strftime('%Y%m%d-%H%M%S')}")
-    name, reason = backends.choose(backend)
-    loaded = open_model(ref.path, backends.load(name), dtype, label)
-    device = backends.load(name).device(dtype)
-    console.err.print(f"{label} on {device.name}, {name} {device.dtype} ({reason})", markup=False)
+    from .opened import open_named
+
+    counts = {name: n or (0 if name == "others" else USUAL) for name in _check(suite, split)}
+    if out:
+        check_folder(out)
+    opened = open_named(console.home(), model, backend, dtype)
+    folder = out or console.home().evaluations / f"{opened.id}-{suite}-{time.strftime('%Y%m%d-%H%M%S')}"
+    check_folder(folder)
+    console.err.print(opened.headline, markup=False, soft_wrap=True)
     began = time.perf_counter()
-    document, answers = _ask(loaded, {s: n or 0 for s in splits}, batch_size)
+    document, answers = _ask(opened.loaded, counts, batch_size)
     seconds = time.perf_counter() - began
-    document = {"model": label, **document, "path": str(ref.path), "backend": name, "dtype": device.dtype, "seconds": seconds,
-                "answers_per_s": document["n"] / seconds}
+    document = {"model": opened.id, **document, "path": str(opened.ref.path), "backend": opened.device.backend,
+                "dtype": opened.device.dtype, "seconds": seconds, "answers_per_s": document["n"] / seconds}
     write_evaluation(folder, document, answers)
     if as_json:
         console.print_json({**document, "folder": str(folder)})
@@ -71,7 +69,7 @@ def _check(suite: str, chosen: list[str] | None) -> list[str]:
 def _ask(loaded: Any, counts: dict[str, int], batch_size: int) -> tuple[dict, list[dict]]:
     from mlxtutor.evaluation.asking import evaluate_suite
 
-    with console.err.status(f"asking {', '.join(f'{n or USUAL} of {s}' if s != 'others' else s for s, n in counts.items())}"):
+    with console.err.status("asking " + ", ".join(f"{n or 'all'} of {split}" for split, n in counts.items())):
         return evaluate_suite(loaded, counts, batch_size=batch_size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from mlxtutor.errors import TutorError
 
 from . import ask, bench, chat, console, data, doctor, eval, models, plan, tokenizer, train
+
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 app = typer.Typer(
     name="tutor", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown",
@@ -27,18 +30,33 @@ app.command("bench")(bench.bench)
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line on stderr and exit code 1 (2 for bad usage)."""
+    """Run the command; a user's mistake is one line on stderr and exit code 1 (2 for bad usage, 130 for Ctrl-C)."""
     try:
         app()
     except TutorError as error:
         console.error(str(error))
         sys.exit(1)
-    except OSError as error:
-        console.error(f"{error.filename or 'the system'}: {error.strerror or error}" + (" (free some space and run again)" if error.errno == 28 else ""))
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            console.error("interrupted")
+        raise
+    except Exception as error:
+        line = _system_error(error)
+        if line is None:
+            raise
+        console.error(line)
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.error("interrupted")
-        sys.exit(130)
+
+
+def _system_error(error: Exception) -> str | None:
+    """One line for what the disk or a file is to blame for; None for any other error."""
+    if isinstance(error, OSError):
+        full, line = error.errno == errno.ENOSPC, f"{error.filename or 'the system'}: {error.strerror or error}"
+    elif type(error).__name__ == "SafetensorError":  # by its name: importing safetensors would slow every command down
+        full, line = "No space left" in str(error), f"a safetensors file can't be read or written: {error}"
+    else:
+        return None
+    return line + (" (the disk is full: free some space and run again)" if full else "")
 
 
 if __name__ == "__main__":

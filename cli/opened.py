@@ -41,9 +41,9 @@ def shown_id(ref: ModelRef) -> str:
     return ref.id if ref.version else ref.name
 
 
-def open_named(home: Home, name: str | None, backend: str) -> Opened:
+def open_named(home: Home, name: str | None, backend: str, dtype: str = "auto") -> Opened:
     """name: a registry name, NAME@VERSION, a directory, or None for the newest model. backend: auto, mlx or torch."""
     ref = resolve(home.models, name)
     chosen, reason = choose(backend)
     module = load(chosen)
-    return Opened(ref, open_model(ref.path, module, name=shown_id(ref)), module.device(), reason)
+    return Opened(ref, open_model(ref.path, module, dtype, shown_id(ref)), module.device(dtype), reason)

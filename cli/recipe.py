@@ -13,7 +13,8 @@ from mlxtutor.errors import TutorError
 
 def shipped() -> list[str]:
     """Names of the recipes that come with the project."""
-    return sorted(p.name.removesuffix(".yaml") for p in resources.files("mlxtutor.data").joinpath("recipes").iterdir() if p.name.endswith(".yaml"))
+    folder = resources.files("mlxtutor.data").joinpath("recipes")
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
 
 
 def read_recipe(name: str, settings: list[str], model_name: str | None = None) -> Recipe:

@@ -11,6 +11,7 @@ from . import console
 from .options import AsJson, Backend, Dtype, Recipe, Settings
 
 Event = dict[str, Any]
+Score = dict[str, Any] | None
 
 
 def train(
@@ -19,11 +20,13 @@ def train(
     settings: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
     dtype: Dtype = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this recipe.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run every stage again, also those already done.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished stage from its last checkpoint.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run every stage again, also the finished ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a tutor from nothing: tokenizer, stages, evaluation before and after.
+
+    Finished stages are taken as they are (run again with --fresh); an interrupted one starts over, or goes on with --resume.
 
     Example: tutor train --backend mlx --set train.lr=2e-3 --name my-tutor
     """
@@ -45,19 +48,25 @@ def train(
 
 
 def _print_result(done: Event) -> None:
-    splits = []
+    rows = []
     for split, result in done["after"]["splits"].items():
-        before = done["before"]["splits"].get(split, {"scores": {}})["scores"].get("correct")
-        splits.append([split, str(result["n"]), _share(before), _share(result["scores"].get("correct"))])
-    console.out.print(console.table("correct answers (95 % interval)", ["split", "problems", "before", "after"], splits, right=(1, 2, 3)))
+        before = done["before"]["splits"].get(split, {"scores": {}})["scores"]
+        rows.append(_row(split, before.get("correct"), result["scores"].get("correct")))
+        if "correct_off" in result["scores"]:
+            rows.append(_row("  calculator off", before.get("correct_off"), result["scores"]["correct_off"]))
+    console.out.print(console.table("correct answers (95 % interval)", ["split", "problems", "before", "after"], rows, right=(1, 2, 3)))
     console.out.print(f"\nall scores, curves, answers: {done['run']}", soft_wrap=True)
     console.out.print(f"[bold]{done['model']}[/] made in {done['seconds'] / 60:.1f} min. Talk to it: [bold]tutor chat[/]")
 
 
-def _share(score: dict[str, Any] | None) -> str:
-    if not score or score["value"] is None:
-        return "-"
-    return f"{100 * score['value']:.1f} % ({100 * score['low']:.1f}-{100 * score['high']:.1f})"
+def _row(name: str, before: Score, after: Score) -> list[str]:
+    """One line of the table; problems: those that the score was asked of, before and after where these differ."""
+    counts = [str(score["n"]) for score in (before, after) if score]
+    return [name, " / ".join(dict.fromkeys(counts)) or "-", _share(before), _share(after)]
+
+
+def _share(score: Score) -> str:
+    return f"{console.percent(score)} ({console.interval(score)})" if score else "-"
 
 
 class _Drawing:

@@ -17,6 +17,8 @@ from mlxtutor.errors import TutorError
 
 MODULES = {"mlx": "mlxtutor.mlx_backend", "torch": "cuda_backend"}
 FRAMEWORKS = {"mlx": "mlx.core", "torch": "torch"}
+FIXES = {"mlx": "pip install . in the project's folder, on Linux it brings mlx[cpu]",
+         "torch": "pip install \".[torch]\" in the project's folder, or make tutor BACKEND=torch"}
 Weights = dict[str, np.ndarray]
 
 
@@ -87,8 +89,7 @@ def load(name: str) -> Backend:
     if name not in MODULES:
         raise TutorError(f'unknown backend "{name}" (allowed: auto, {", ".join(MODULES)})')
     if not installed(name):
-        fix = 'pip install "mlxtutor[torch]"' if name == "torch" else "pip install mlxtutor (on Linux it brings mlx[cpu])"
-        raise TutorError(f'backend "{name}" is not installed (to get it: {fix})')
+        raise TutorError(f'backend "{name}" is not installed (to get it: {FIXES[name]})')
     return importlib.import_module(MODULES[name])  # type: ignore[return-value]
 
 
@@ -107,4 +108,4 @@ def choose(name: str = "auto") -> tuple[str, str]:
             return "torch", f"torch on the CPU computes in {device.dtype}" + ("" if installed("mlx") else "; mlx is not installed")
     if installed("mlx"):
         return "mlx", "no GPU, and torch is not installed or has no fast bf16 here"
-    raise TutorError("no backend is installed (pip install mlxtutor brings mlx; pip install \"mlxtutor[torch]\" brings torch)")
+    raise TutorError(f"no backend is installed (MLX: {FIXES['mlx']}; torch: {FIXES['torch']})")

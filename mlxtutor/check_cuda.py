@@ -24,6 +24,9 @@ def main() -> int:
     if device.kind != "cuda":
         print(f"no CUDA GPU here ({device.name}): nothing was measured")
         return 0
+    if not _has_place():
+        print(f"{DOCUMENT} needs the lines {START} and {END}, in this order (nothing was measured)")
+        return 1
     tests = subprocess.run([sys.executable, "-m", "pytest", "tests/test_backends.py", "tests/test_training.py"], cwd=DOCUMENT.parent.parent)
     if tests.returncode:
         print("the torch tests failed on the GPU: nothing was written")
@@ -55,6 +58,12 @@ def _table(device: Device, result: dict) -> str:
     for split, scores in result["evaluation"]["splits"].items():
         lines.append(f"| {split} | {scores['n']} | {100 * scores['scores']['correct']['value']:.1f} % |")
     return "\n".join(lines)
+
+
+def _has_place() -> bool:
+    """Whether the document has the two lines between which the figures go."""
+    text = DOCUMENT.read_text() if DOCUMENT.is_file() else ""
+    return text.count(START) == text.count(END) == 1 and text.index(START) < text.index(END)
 
 
 def _write(table: str) -> None:

@@ -47,9 +47,9 @@ class TrainConfig:
     optimizer: str = "muon"        # adamw | muon (Muon on the hidden matrices, AdamW on the rest)
     lr: float = 6e-3               # AdamW's peak
     muon_lr: float = 0.012         # Muon's peak
-    min_lr_fraction: float = 0.05  # of the peak, at the last step
+    min_lr_fraction: float = 0.01  # of the peak, at the last step
     warmup_fraction: float = 0.03
-    decay_fraction: float = 0.5    # the last part of the run, linear to min_lr_fraction
+    decay_fraction: float = 0.9    # the last part of the run, linear to min_lr_fraction
     weight_decay: float = 0.05     # on matrices only
     beta1: float = 0.9
     beta2: float = 0.95
@@ -95,7 +95,7 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How many problems of each split the recipe's own evaluation asks."""
+    """How many problems of each split the recipe's own evaluation asks, 0 for none."""
 
     values: int = 500
     wordings: int = 400

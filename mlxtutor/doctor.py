@@ -13,7 +13,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores, describe_python, disk_free_bytes, memory_bytes, unwritable_reason
 
 EXTRA = re.compile(r"""^([\w.-]+).*;.*\bextra\s*==\s*["']([\w-]+)["']""")
-DEVELOPERS = ("dev",)  # an extra that no user of the command needs
+UNUSED = ("dev", "export", "serve", "tracking")  # extras that no command needs, or none yet
 
 
 def examine(home: Path, measure: bool = True) -> dict[str, Any]:
@@ -78,15 +78,15 @@ def examine_blas(has_mlx: bool, measure: bool) -> dict[str, Any]:
 
 
 def examine_extras() -> dict[str, dict[str, Any]]:
-    """The optional parts of the installed distribution: what they need, what of it is missing, how to get it."""
+    """The optional parts that commands use: what they need, what of it is missing, how to get it."""
     needs: dict[str, list[str]] = {}
     for requirement in importlib.metadata.requires("mlxtutor") or []:
         match = EXTRA.match(requirement)
-        if match and match[2] not in DEVELOPERS:
+        if match and match[2] not in UNUSED:
             needs.setdefault(match[2], []).append(match[1])
     missing = {extra: [name for name in names if not _is_installed(name)] for extra, names in needs.items()}
     return {extra: {"available": not missing[extra], "needs": needs[extra], "missing": missing[extra],
-                    "fix": f'pip install "mlxtutor[{extra}]"' if missing[extra] else ""} for extra in needs}
+                    "fix": f'pip install ".[{extra}]" in the project\'s folder' if missing[extra] else ""} for extra in needs}
 
 
 def _is_installed(distribution: str) -> bool:

@@ -28,7 +28,3 @@ class Home:
     @property
     def evaluations(self) -> Path:
         return self.root / "evaluations"
-
-    @property
-    def cache(self) -> Path:
-        return self.root / "cache"

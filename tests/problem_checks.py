@@ -13,7 +13,8 @@ from mlxtutor.problems.wording import Wording, compose, load_wordings
 
 UNITS = pint.UnitRegistry()
 PLACE = re.compile(r"\{(\w+)\}")
-DIRECTION = re.compile(r"attractive|repulsive|to the (left|right)|up|down|(toward|away from) .+|inward|outward|-?[\de.-]+ degrees( from the x axis)?")
+DIRECTION = re.compile(r"attractive|repulsive|to the (left|right)|up|down|(toward|away from) .+|inward|outward|"
+                       r"-?[\de.-]+ degrees( from the x axis)?")
 QUESTION_WORDS = ("how", "what", "where", "which", "who", "whether")  # "How large is how far ..." is no question
 LEAST = {"scenes": 14, "wholes": 10, "contexts": 6, "questions": 10, "targets": 8, "concepts": 2, "scenes_held": 3,
          "wholes_held": 2, "questions_held": 3, "targets_held": 3}

@@ -29,7 +29,7 @@ train: {row_len: 256, batch_rows: 2}
 stages:
   - {name: base, tokens: 3000, sources: {corpus: 1.0}}
   - {name: tutor, tokens: 6000, sources: {data: 1.0}, train: {epochs: 2}}
-evaluation: {values: 4, wordings: 4, types: 4, batch_size: 4, before: 2}
+evaluation: {values: 4, wordings: 4, types: 4, batch_size: 4}
 """
 
 
@@ -98,6 +98,16 @@ def test_the_installed_module_prints_one_line_and_exits_with_1():
     assert done.returncode == 1 and one_line(done.stderr) and done.stdout == ""
 
 
+def test_data_build_json_and_the_files_of_others(tutor, tmp_path):
+    code, out, _ = tutor("data", "build", "em", "--train", 3, "--test", 2, "--out", tmp_path / "em", "--json")
+    document = json.loads(out)
+    assert code == 0 and document["counts"]["train"] == 3 and sum(by["train"] for by in document["family"].values()) == 3
+    assert set(document["files"]) == {path.name for path in (tmp_path / "em").glob("*.jsonl")}
+    (tmp_path / "em" / "train.jsonl").write_text("{}\n")
+    code, _, err = tutor("data", "build", "em", "--train", 3, "--test", 2, "--out", tmp_path / "em")
+    assert code == 1 and one_line(err) and "train.jsonl" in err and (tmp_path / "em" / "train.jsonl").read_text() == "{}\n"
+
+
 @pytest.mark.parametrize("arguments, wanted", [
     (("models", "show", "nobody"), 'no model "nobody"'),
     (("eval",), "no model yet (make one: tutor train)"),
@@ -149,7 +159,7 @@ def test_bad_rows_are_named_with_their_line(tutor, tmp_path, words, text, wanted
 def test_a_missing_extra_is_named(tutor, model, monkeypatch):
     monkeypatch.setattr("mlxtutor.backends.installed", lambda name: name != "torch")
     code, _, err = tutor("eval", "--n", "1", "--backend", "torch")
-    assert code == 1 and one_line(err) and 'pip install "mlxtutor[torch]"' in err
+    assert code == 1 and one_line(err) and 'pip install ".[torch]"' in err
 
 
 def test_models_list_and_show(tutor, model, tutor_home):

@@ -11,7 +11,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.problems import dataset
 from mlxtutor.problems.build import prompt_of
 from mlxtutor.problems.catalog import TYPES
-from mlxtutor.problems.dataset import build_splits, prompt_key, write_splits
+from mlxtutor.problems.dataset import MANIFEST, build_splits, prompt_key, write_splits
 from mlxtutor.problems.suite import test_prompts as suite_prompts
 from mlxtutor.problems.suite import written
 
@@ -51,23 +51,39 @@ def test_a_longer_split_begins_like_a_shorter_one(splits):
 
 
 def test_files_are_rows_that_training_reads(splits, tmp_path):
-    files = write_splits(tmp_path / "em", splits)
-    assert [path.name for path in files] == ["train.jsonl", "val.jsonl", "values.jsonl", "wordings.jsonl", "others.jsonl", "types.jsonl"]
-    assert list(read_rows(files[0])) == splits["train"]
+    manifest = write_splits(tmp_path / "em", splits, seed=3)
+    assert list(manifest["files"]) == ["train.jsonl", "val.jsonl", "values.jsonl", "wordings.jsonl", "others.jsonl", "types.jsonl"]
+    assert json.loads((tmp_path / "em" / MANIFEST).read_text()) == manifest and manifest["counts"]["train"] == 120
+    assert list(read_rows(tmp_path / "em" / "train.jsonl")) == splits["train"]
     assert [row for _, row in read_json_lines(tmp_path / "em" / "types.jsonl")] == splits["types"]
 
 
 def test_building_again_replaces_every_file(splits, tmp_path):
-    write_splits(tmp_path, splits)
+    write_splits(tmp_path, splits, seed=3)
     (tmp_path / "mine.txt").write_text("kept")
-    write_splits(tmp_path, {"train": splits["train"][:3], "others": splits["others"]})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "others.jsonl", "train.jsonl"]
+    write_splits(tmp_path, {"train": splits["train"][:3], "others": splits["others"]}, seed=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["build.json", "mine.txt", "others.jsonl", "train.jsonl"]
     assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("name, wanted", [
+    ("train.jsonl", "train.jsonl: not as a build wrote it"), ("types.jsonl", "types.jsonl: not as a build wrote it"),
+    (MANIFEST, "not the manifest of a build")])
+@pytest.mark.parametrize("built", [False, True])
+def test_files_of_others_stay(splits, tmp_path, name, wanted, built):
+    few = {"train": splits["train"][:2]}
+    if built:
+        write_splits(tmp_path, few, seed=3)
+    (tmp_path / name).write_text('{"mine": 1}\n')
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    with pytest.raises(TutorError, match=wanted):
+        write_splits(tmp_path, few, seed=3)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
 
 
 def test_a_failure_leaves_what_was_there(splits, tmp_path, monkeypatch):
     folder = tmp_path / "em"
-    write_splits(folder, {"train": splits["train"][:2]})
+    write_splits(folder, {"train": splits["train"][:2]}, seed=3)
     write = dataset.write_rows
 
     def full(path, rows):
@@ -77,8 +93,8 @@ def test_a_failure_leaves_what_was_there(splits, tmp_path, monkeypatch):
 
     monkeypatch.setattr(dataset, "write_rows", full)
     with pytest.raises(OSError):
-        write_splits(folder, splits)
-    assert [path.name for path in folder.iterdir()] == ["train.jsonl"] and list(tmp_path.iterdir()) == [folder]
+        write_splits(folder, splits, seed=3)
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "train.jsonl"] and list(tmp_path.iterdir()) == [folder]
     assert json.loads((folder / "train.jsonl").read_text().splitlines()[0]) == splits["train"][0]
 
 
@@ -91,4 +107,4 @@ def test_more_problems_than_there_are_is_an_error():
 def test_a_file_is_no_folder(splits, tmp_path):
     (tmp_path / "em").write_text("x")
     with pytest.raises(TutorError, match="is a file"):
-        write_splits(tmp_path / "em", splits)
+        write_splits(tmp_path / "em", splits, seed=3)

@@ -103,9 +103,9 @@ def test_doctor_reports_a_broken_framework(monkeypatch, tmp_path):
     assert not found["available"] and "libcudart" in found["reason"] and found["fix"]
 
 
-def test_extras_are_those_of_the_distribution():
+def test_extras_are_those_that_commands_use():
     found = doctor.examine_extras()
-    assert {"torch", "export", "serve"} <= set(found) and "dev" not in found
+    assert {"torch", "data"} <= set(found) and not {"dev", "export", "serve", "tracking"} & set(found)
     assert all(bool(e["missing"]) == bool(e["fix"]) == (not e["available"]) for e in found.values())
 
 
@@ -113,7 +113,7 @@ def test_bench_variants(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "mlx")
     monkeypatch.setattr("sys.platform", "linux")
     assert [(v.backend, v.blas) for v in bench.variants()] == [("mlx", "stock"), ("mlx", None)]
-    with pytest.raises(TutorError, match=r"mlxtutor\[torch\]"):
+    with pytest.raises(TutorError, match=r'pip install "\.\[torch\]"'):
         bench.variants("torch")
 
 

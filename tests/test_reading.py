@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxtutor.evaluation.notation import plain
-from mlxtutor.evaluation.reading import find_numbers, read_final, read_number
+from mlxtutor.evaluation.reading import find_numbers, hedges, read_final
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOTATIONS = ("{m} x 10^{p}", "{m} × 10{s}", "{m}·10^{p}", "{m}e{p}", "{m}E{p}", "{m}*10**{p}", "{m} \\times 10^{{{p}}}", "{m} × 10^({p})",
@@ -19,14 +19,14 @@ NOTATIONS = ("{m} x 10^{p}", "{m} × 10{s}", "{m}·10^{p}", "{m}e{p}", "{m}E{p}"
 def test_every_notation_reads_back(mantissa, power, notation, sign):
     text = sign + notation.format(m=mantissa, p=power, s=str(power).translate(SUPERSCRIPT)).lstrip("$ ")
     expected = float(mantissa) * 10.0**power * (-1 if sign else 1)
-    assert math.isclose(read_number(text), expected, rel_tol=1e-9)
-    assert len(find_numbers(plain(text))) == 1
+    numbers = find_numbers(plain(text))
+    assert len(numbers) == 1 and math.isclose(numbers[0].value, expected, rel_tol=1e-9)
 
 
 @given(st.integers(0, 10**12), st.sampled_from(["{:,}", "{}", "{:,}.0", "{:.4e}"]))
 def test_thousands_separators_read_back(number, notation):
     text = notation.format(number)
-    assert math.isclose(read_number(text), float(text.replace(",", "")), rel_tol=1e-12)
+    assert math.isclose(find_numbers(plain(text))[0].value, float(text.replace(",", "")), rel_tol=1e-12)
 
 
 @pytest.mark.parametrize("text, numbers", [
@@ -81,3 +81,12 @@ def test_text_without_numbers_has_no_final_answer():
 def test_no_text_breaks_the_reader(text):
     read_final(text)
     assert all(math.isfinite(n.value) for n in find_numbers(plain(text)))
+
+
+@pytest.mark.parametrize("line, hedged", [
+    ("14.74 V or 44.22 V", True), ("14.7 or 44.2 V", True), ("either 2 A or 3 V", True), ("2 A, 5 A", True), ("450 V or -450 V", True),
+    ("14.74 V", False), ("0.003371 N or 3.371 mN", False), ("14.74 V, about 14.7 V", False), ("14.74 V across the 3 ohm resistor", False),
+    ("14.74 V, less than the 60 V of the battery", False), ("5 N at 30 degrees or 150 degrees", False), ("5 N or so", False),
+])
+def test_an_answer_line_with_two_numbers_hedges(line, hedged):
+    assert hedges(read_final(f"Answer: {line}"), stated=(60.0, 3.0)) is hedged

@@ -1,25 +1,24 @@
 """Scores of answers with planted faults, of refusals, of both modes, and of whole suites."""
 
-import math
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from mlxtutor.errors import TutorError
+from mlxtutor.evaluation import asking
 from mlxtutor.evaluation.answer_scores import score_answer
-from mlxtutor.evaluation.intervals import paired_difference, wilson
+from mlxtutor.evaluation.intervals import wilson
 from mlxtutor.evaluation.report import render_comparison, render_report
-from mlxtutor.evaluation.suite import score_answers, summarise, summarise_difference
+from mlxtutor.evaluation.suite import summarise
 
 GIVEN = "Given: q1 = 3 uC, q2 = -5 nC, r = 20 cm\n"
 RIGHT = ("Law: F = k*q1*q2/r^2\n" + GIVEN + "F = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
          "Units: N*m^2/C^2*uC*nC/cm^2 = N\nCheck: opposite charges, so they attract.\nAnswer: 0.003371 N, attractive")
 OFF = ("Law: F = k*q1*q2/r^2\n" + GIVEN + "F = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"
        "Check: opposite charges, so they attract.\nAnswer: evaluate the expression; the unit is N, attractive")
-ASK = "Law: F = k*q1*q2/r^2\nGiven: q1 = 3 uC, q2 = -5 nC, r = ?\nMissing: the distance between the charges (r)\nI can't compute the answer without it. What is the distance between the charges?"
+ASK = ("Law: F = k*q1*q2/r^2\nGiven: q1 = 3 uC, q2 = -5 nC, r = ?\nMissing: the distance between the charges (r)\n"
+       "I can't compute the answer without it. What is the distance between the charges?")
 PROBLEM = "Charges of 3 μC and −5 nC are 20 cm apart. What force acts between them, and is it attractive or repulsive?"
 GIVENS = [{"symbol": "q1", "text": "3 μC", "value": 3e-6, "unit": "uC", "names": ["the first charge", "charge 1"]},
           {"symbol": "q2", "text": "−5 nC", "value": -5e-9, "unit": "nC", "names": ["the second charge", "charge 2"]},
@@ -48,7 +47,8 @@ def test_the_right_answers_get_every_point():
 
 
 def test_parts_score_as_their_text():
-    parts = ["Law: F = k*q1*q2/r^2\n" + GIVEN + "F = ", {"calc": "8.99e9*3e-6*5e-9/20e-2^2", "result": "0.003371"}, RIGHT.split("<|/calc|>")[1]]
+    call = {"calc": "8.99e9*3e-6*5e-9/20e-2^2", "result": "0.003371"}
+    parts = ["Law: F = k*q1*q2/r^2\n" + GIVEN + "F = ", call, RIGHT.split("<|/calc|>")[1]]
     assert score_answer(ROW, parts) == score_answer(ROW, RIGHT)
 
 
@@ -57,6 +57,7 @@ def test_parts_score_as_their_text():
     ("Answer: 0.003371 N", "Answer: 0.003371", {"correct", "unit"}),
     ("Answer: 0.003371 N", "Answer: 0.003371 mN", {"correct", "value"}),                    # prefix slip
     ("Answer: 0.003371 N", "Answer: 3.371 N", {"correct", "value", "invented"}),
+    ("Answer: 0.003371 N", "Answer: 0.003371 N or 0.0135 N", {"correct", "value", "invented"}),
     ("Answer: 0.003371 N", "Answer: -", {"correct", "value", "unit", "format"}),            # right only elsewhere
     ("Answer: 0.003371 N", "Answer: 0.00345 N", {"correct", "value", "invented"}),          # 2 % off
     ("Answer: 0.003371 N, attractive", "Answer: 0.003371 N, repulsive", {"correct", "direction"}),
@@ -117,7 +118,10 @@ def test_a_sign_counts_unless_words_carry_it():
     ("toward the negative plate", "toward the negative plate", True), ("toward the negative plate", "toward the positive plate", False),
     ("toward q1", "directed towards q1", True), ("toward q1", "away from q1", False), ("inward", "toward the centre", True),
     ("outward", "radially outward", True), ("outward", "inward", False), ("up", "in the +y direction", True), ("to the left", "left", True),
-    ("to the left", "to the left or to the right", False), ("attractive", "they attract each other", True), ("down", "upward", False),
+    ("to the left", "to the left or to the right", False), ("36.9 degrees from +x", "36.9 degrees", True),
+    ("36.9 degrees from +x", "to the right", False), ("36.9 degrees from +x", "36.9 degrees from +x", True),
+    ("up and to the right", "up", False), ("up and to the right", "to the right and up", True),
+    ("attractive", "they attract each other", True), ("down", "upward", False),
 ])
 def test_directions(direction, said, right):
     row = make_row(value=5.0, direction=direction)
@@ -196,13 +200,14 @@ def test_wilson_agrees_with_scipy(counts):
     assert wilson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_paired_bootstrap_agrees_with_the_normal_interval():
-    rng = np.random.default_rng(0)
-    before, after = rng.random(800) < 0.4, rng.random(800) < 0.8
-    value, low, high = paired_difference(list(before), list(after), rng)
-    half = 1.96 * (after.astype(float) - before).std() / math.sqrt(800)
-    assert value == pytest.approx(after.mean() - before.mean())
-    assert (low, high) == pytest.approx((value - half, value + half), abs=0.006)
+def test_a_power_of_ten_in_a_call_is_a_product_not_a_notation():
+    row = make_row(problem="A square plate has a charge density of 56.1 C/m^2 and sides of 10 m. What is its charge?", value=5610.0,
+                   unit="C", direction=None, asks_direction=False, givens=[])
+    reply = "Q = <|calc|>{}<|result|>5610<|/calc|> C\nAnswer: 5610 C"
+    assert not score_answer(row, reply.format("56.1*10^2")).invented
+    assert score_answer(row, reply.format("51.6*10^2")).invented
+    reply = "Q = 56.1*10^2\nAnswer: evaluate the expression; the unit is C"
+    assert not score_answer({**row, "mode": "off"}, reply).states_number
 
 
 def test_suite_counts_every_row_once():
@@ -224,7 +229,14 @@ def test_reports_show_every_score():
     rows = [{**ROW, "id": str(i)} for i in range(4)]
     old, new = ["", "", RIGHT, ""], [RIGHT] * 4
     before, after = summarise(rows, old), summarise(rows, new)
-    difference = summarise_difference(rows, score_answers(rows, old), score_answers(rows, new), np.random.default_rng(0))
     assert "| correct | 100.0 % (51.0–100.0) |" in render_report(after, "em-tutor@1")
-    text = render_comparison(before, after, "Before and after", difference)
-    assert "| correct | 25.0 % (4.6–69.9) | 100.0 % (51.0–100.0) |" in text and "+75.0" in text and "lower is better" in text
+    text = render_comparison(before, after, "Before and after")
+    assert "| correct | 25.0 % (4.6–69.9) | 100.0 % (51.0–100.0) |" in text and "lower is better" in text
+    text = render_comparison(summarise(rows[:2], old[:2]), after, "Before and after")
+    assert "(n = 2 before, 4 after)" in text and "| correct | 0.0 % (0.0–65.8), n = 2 | 100.0 % (51.0–100.0), n = 4 |" in text
+
+
+def test_no_problems_of_a_generated_split_and_all_of_others(monkeypatch):
+    monkeypatch.setattr(asking, "answer_rows", lambda _, rows, *__: [{"id": row["id"], "answer": ""} for row in rows])
+    summary, answers = asking.evaluate_suite(None, {"values": 0, "types": 2, "others": 0})
+    assert {split: found["n"] for split, found in summary["splits"].items()} == {"types": 2, "others": 72} and len(answers) == 74

@@ -9,7 +9,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.directions import find_directions, states_direction
 from mlxtutor.evaluation.expressions import final_expression
 from mlxtutor.evaluation.invented_numbers import find_invented, given_numbers, stated_numbers
-from mlxtutor.evaluation.reading import Reading, read_final
+from mlxtutor.evaluation.reading import Reading, hedges, read_final
 from mlxtutor.evaluation.refusal import names_missing, refuses
 from mlxtutor.evaluation.transcript import Transcript, read_transcript
 from mlxtutor.evaluation.unit_check import is_valid_unit_check, unit_sides
@@ -104,7 +104,7 @@ def _score_value(row: dict[str, Any], transcript: Transcript, final: Reading | N
     asked = _asks_direction(row, final)
     unit_text = _off_unit(transcript.text, final) if off else final.unit if final else None
     stated = None if refused or unit_text is None else parse_unit(unit_text)
-    number = None if refused else final_expression(transcript.prose) if off else final.value if final else None
+    number = None if refused else final_expression(transcript.prose) if off else _one_number(row, final)
     unit = same_dimension(stated, expected)
     value = number is not None and _is_right(number, stated if unit else None, answer["value"], expected, transcript.results, not asked)
     direction = not refused and states_direction(answer["direction"], final.rest if final else "", transcript.prose) if asked else None
@@ -113,6 +113,11 @@ def _score_value(row: dict[str, Any], transcript: Transcript, final: Reading | N
         direction=direction, unit_check=is_valid_unit_check(transcript.text, answer, reference_of(row)), refused=refused,
         invented=bool(invented), format=_has_format("off" if off else "on", transcript), invented_numbers=invented,
         states_number=_states_number(transcript, final, invented) if off else None, expression=value if off else None)
+
+
+def _one_number(row: dict[str, Any], final: Reading | None) -> float | None:
+    """The answer's number; none where it offers two to choose from."""
+    return None if final is None or hedges(final, stated_numbers(problem_of(row))) else final.value
 
 
 def _is_right(number: float, stated: Unit | None, right: float, expected: Unit, results: Sequence[float], signed: bool) -> bool:

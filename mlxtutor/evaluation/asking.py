@@ -19,9 +19,10 @@ def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 256
     return [{"id": row["id"], "answer": a.text, "tokens": a.tokens, "finish_reason": a.finish_reason} for row, a in zip(rows, answers)]
 
 
-def evaluate_suite(loaded: LoadedModel, counts: dict[str, int], max_new_tokens: int = 256, batch_size: int = 200) -> tuple[dict, list[dict]]:
-    """The summary over the splits of `em` (counts: problems of each, 0 for the usual number) and every answer."""
-    rows = [row for split, n in counts.items() for row in suite_rows(split, n)]
+def evaluate_suite(loaded: LoadedModel, counts: dict[str, int], max_new_tokens: int = 256,
+                   batch_size: int = 200) -> tuple[dict, list[dict]]:
+    """The summary over the splits of `em` (counts: problems of each; 0: none, of `others` all) and every answer."""
+    rows = [row for split, n in counts.items() if n or split == "others" for row in suite_rows(split, n)]
     answers = answer_rows(loaded, rows, max_new_tokens, batch_size)
     scores = score_answers(rows, [a["answer"] for a in answers])
     detail = [{**answer, "split": row["split"], "type": row["type"], "prompt": prompt_of(row), "right": row["answer"]["value"],

@@ -54,18 +54,21 @@ def _from_axis(angle: float, rest: str) -> float:
 
 
 def states_direction(expected: str, segment: str, text: str) -> bool:
-    """Whether the answer's own line, or where that states none the whole text, gives the expected direction and no opposite."""
+    """Whether the answer's own line, or where that states none the whole text, gives every expected direction and no opposite.
+
+    An expected angle says it all: what `36.9 degrees from +x` is measured from is no direction of its own.
+    """
     wanted = find_directions(expected, loose=True)
+    wanted = [direction for direction in wanted if direction.kind == "angle"] or wanted
     if not wanted:
         words = set(expected.lower().split()) - _STOP
         return words <= set(re.findall(r"\w+", segment.lower()))
     said = find_directions(segment, loose=True)
-    if said:
-        return _matches(wanted[0], said)
-    said = find_directions(text)
-    if wanted[0].kind == "angle":
-        said = [direction for direction in said if direction.kind == "angle"][-1:]
-    return _matches(wanted[0], said)
+    if not said:
+        said = find_directions(text)
+        if wanted[0].kind == "angle":
+            said = [direction for direction in said if direction.kind == "angle"][-1:]
+    return all(_matches(direction, said) for direction in wanted)
 
 
 def _matches(wanted: Direction, said: list[Direction]) -> bool:

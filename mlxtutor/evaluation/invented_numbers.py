@@ -49,8 +49,8 @@ def find_invented(transcript: Transcript, known: Sequence[float], final: Reading
     may_compute: results of the calculator, and of arithmetic that the answer writes out correctly, count as calculated.
     """
     results = [abs(x) for x in transcript.results] if may_compute else []
-    texts = [*(expression for expression, _ in transcript.calls), transcript.prose]
-    unknown = [(n, _sizes(n, text)) for text in texts for n in find_numbers(text)]
+    texts = [*((expression, True) for expression, _ in transcript.calls), (transcript.prose, not may_compute)]
+    unknown = [(n, _sizes(n, text) + (_factor(n, text) if typed else ())) for text, typed in texts for n in find_numbers(text)]
     unknown = [(n, sizes) for n, sizes in unknown if not _is_known(n, sizes, known, results)]
     unfounded = _is_unfounded(final, known, results)
     if (unknown or unfounded) and may_compute:
@@ -78,6 +78,11 @@ def _sizes(number: Number, text: str) -> tuple[float, ...]:
     unit = parse_unit(leading_unit(text[number.end:])[0])
     size = abs(number.value)
     return (size, size * unit.factor) if unit and unit.factor != 1 else (size,)
+
+
+def _factor(number: Number, expression: str) -> tuple[float, ...]:
+    """In an expression `56.1*10^2` may also be 56.1 times the square of 10: then 56.1 is the number to know."""
+    return (float(number.mantissa),) if "*10^" in expression[number.start:number.end] else ()
 
 
 def _is_known(number: Number, sizes: Iterable[float], known: Sequence[float], results: Sequence[float]) -> bool:

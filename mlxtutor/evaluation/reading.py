@@ -1,10 +1,11 @@
 """Numbers and the final answer in a text, in the notations of students, textbooks and models."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mlxtutor.evaluation.notation import plain
-from mlxtutor.evaluation.units import is_angle, leading_unit
+from mlxtutor.evaluation.units import is_angle, leading_unit, parse_unit, same_dimension
 
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _MANTISSA = r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.(?=[eE][-+]?\d)|\d+(?:\.\d+)?|\.\d+"
@@ -21,7 +22,9 @@ _QUOTIENT = re.compile(r"(?<![\w.)*/^+-])\(?\b(\d+)\)?/\(?0*([1-9]\d*)\)?(?!\s*[
 _ZERO = re.compile(r"(?<![-\w])zero\b", re.IGNORECASE)
 _ERROR = re.compile(r"\s*(?:±|\+/-)\s*[\d.]+(?:e-?\d+)?")
 _IS = re.compile(r"(?:\b(?:is|are|be|equals|was)|=)\s*(?:(?:about|approximately|roughly|equal to)\s+)?[-+(]?\s*$")
+_OR = re.compile(r"\bor\b", re.IGNORECASE)
 
+SAME = 0.01  # relative: two numbers this close are one, rounded differently
 LARGEST = 1e300  # what overflows reads as this
 
 
@@ -53,12 +56,6 @@ class Reading:
 def find_numbers(text: str) -> list[Number]:
     """Every number in a plain text (see notation.plain), in order; digits inside names (`q1`, `m2`) are none."""
     return [_number(text, match) for match in _NUMBER.finditer(text)]
-
-
-def read_number(text: str) -> float | None:
-    """The first number in a text of any notation: `5.4 × 10⁻³`, `5,980`, `5.98e0`, `5.4*10**-3`; None where there is none."""
-    numbers = find_numbers(plain(text))
-    return numbers[0].value if numbers else None
 
 
 def _number(text: str, match: re.Match[str]) -> Number:
@@ -122,6 +119,12 @@ class _Quantity:
     unit: str
     end: int
 
+    @property
+    def size(self) -> float:
+        """In SI units, where the unit is known."""
+        unit = parse_unit(self.unit)
+        return self.number.value * (unit.factor if unit else 1)
+
 
 def _quantities(line: str) -> list[_Quantity]:
     """The numbers of a line that are no operands of a longer expression, each with its unit ("" for none)."""
@@ -155,6 +158,26 @@ def _choose(line: str) -> Reading | None:
     chosen = first or (stated or found)[-1]
     rest = f"{line[:chosen.number.start]} {line[chosen.end:]}".strip(" ,;.()")
     return Reading(chosen.number.value, chosen.unit, rest, line, marked=False)
+
+
+def hedges(reading: Reading, stated: Sequence[float]) -> bool:
+    """Whether a marked answer's line gives another number too: `14.74 V or 44.22 V`. stated: the problem's sizes, which it may repeat."""
+    if not reading.marked or reading.value is None:
+        return False
+    line, unit = reading.segment, parse_unit(reading.unit)
+    found = [quantity for quantity in _quantities(line) if not is_angle(quantity.unit)]
+    if any(_OR.search(line[a.end:b.number.start]) and _differ(a, b) for a, b in zip(found, found[1:])):
+        return True
+    chosen = abs(reading.value) * (unit.factor if unit else 1)
+    others = [abs(q.size) for q in found if q.unit and same_dimension(parse_unit(q.unit), unit)]
+    return any(abs(x - chosen) > SAME * chosen and not any(abs(x - s) <= 1e-6 * s for s in stated) for x in others)
+
+
+def _differ(a: _Quantity, b: _Quantity) -> bool:
+    """Whether two quantities are different ones; in `14.7 or 44.2 V` the first shares the unit."""
+    if not (a.unit and b.unit):
+        return abs(a.number.value - b.number.value) > SAME * abs(a.number.value)
+    return not same_dimension(parse_unit(a.unit), parse_unit(b.unit)) or abs(a.size - b.size) > SAME * abs(a.size)
 
 
 def _last_quantity(text: str) -> Reading | None:

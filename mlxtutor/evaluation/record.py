@@ -10,15 +10,17 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.report import render_report
+from mlxtutor.machine import unwritable_reason
 
 RESULT, REPORT, ANSWERS = "evaluation.json", "evaluation.md", "answers.jsonl"
 
 
-def check_folder(folder: Path) -> Path:
+def check_folder(folder: Path) -> None:
     """TutorError, before anything is computed, for a place that can't take an evaluation."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TutorError(f"{folder} is {'not empty' if folder.is_dir() else 'a file'} (give a new folder)")
-    return folder
+    if reason := unwritable_reason(folder.parent):
+        raise TutorError(f"{folder} can't be made: {reason} (give another folder)")
 
 
 def write_evaluation(folder: Path, document: dict[str, Any], answers: list[dict[str, Any]]) -> Path:

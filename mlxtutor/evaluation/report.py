@@ -15,11 +15,6 @@ def format_share(score: Mapping[str, Any] | None) -> str:
     return f"{score['value'] * 100:.1f} % ({score['low'] * 100:.1f}–{score['high'] * 100:.1f})"
 
 
-def format_difference(score: Mapping[str, Any]) -> str:
-    """`+45.2 (+41.0 to +49.3)` in percentage points."""
-    return f"{score['value'] * 100:+.1f} ({score['low'] * 100:+.1f} to {score['high'] * 100:+.1f})"
-
-
 def score_label(name: str) -> str:
     """`invented_off` -> `invented, calculator off (lower is better)`."""
     label = name.removesuffix("_off").replace("_", " ") + (", calculator off" if name.endswith("_off") else "")
@@ -45,18 +40,24 @@ def render_report(summary: Mapping[str, Any], title: str) -> str:
     return "\n".join(parts)
 
 
-def render_comparison(before: Mapping[str, Any], after: Mapping[str, Any], title: str,
-                      difference: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Before and after, split by split. difference: of `correct`, from suite.summarise_difference."""
+def render_comparison(before: Mapping[str, Any], after: Mapping[str, Any], title: str) -> str:
+    """Before and after, split by split; where a score was asked of other numbers of rows, each share says of how many."""
     parts = _heading(after, title)
     for split in dict.fromkeys([*before["splits"], *after["splits"]]):
         old, new = (summary["splits"].get(split, {"n": 0, "scores": {}}) for summary in (before, after))
         names = [name for name in _names([before, after]) if name in old["scores"] or name in new["scores"]]
-        lines = [[score_label(name), format_share(old["scores"].get(name)), format_share(new["scores"].get(name))] for name in names]
-        parts += [f"## {split} (n = {new['n']})\n", render_table(["score", "before", "after"], lines)]
-        if difference and split in difference:
-            parts.append(f"Correct, both modes, after − before: {format_difference(difference[split])} points (paired bootstrap).\n")
+        lines = [[score_label(name), *_pair(old["scores"].get(name), new["scores"].get(name))] for name in names]
+        counts = str(new["n"]) if old["n"] == new["n"] else f"{old['n']} before, {new['n']} after"
+        parts += [f"## {split} (n = {counts})\n", render_table(["score", "before", "after"], lines)]
     return "\n".join(parts)
+
+
+def _pair(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:
+    """Two shares of one score, each with its n where these differ."""
+    shares = [format_share(old), format_share(new)]
+    if old and new and old["n"] != new["n"]:
+        return [f"{share}, n = {score['n']}" for share, score in zip(shares, (old, new))]
+    return shares
 
 
 def _heading(summary: Mapping[str, Any], title: str) -> list[str]:

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.answer_scores import AnswerScore, score_answer
-from mlxtutor.evaluation.intervals import paired_difference, wilson
+from mlxtutor.evaluation.intervals import wilson
 
 Answer = str | list[str | dict[str, str]]
 # Plain names are of mode on, `_off` of mode off. invented and states_number: the smaller the better.
@@ -75,16 +73,3 @@ def _share(values: Sequence[bool | None]) -> dict[str, Any] | None:
         return None
     low, high = wilson(sum(counted), len(counted))
     return {"value": sum(counted) / len(counted), "low": low, "high": high, "n": len(counted)}
-
-
-def summarise_difference(rows: Sequence[dict[str, Any]], before: Sequence[AnswerScore], after: Sequence[AnswerScore],
-                         rng: np.random.Generator, name: str = "correct") -> dict[str, dict[str, Any]]:
-    """By split, after - before of one score over the rows of both modes that it is asked of: {"value", "low", "high", "n"}."""
-    found = {}
-    for split in dict.fromkeys(row["split"] for row in rows):
-        pairs = [(getattr(b, name), getattr(a, name)) for row, b, a in zip(rows, before, after) if row["split"] == split]
-        pairs = [(b, a) for b, a in pairs if b is not None and a is not None]
-        if pairs:
-            value, low, high = paired_difference([b for b, _ in pairs], [a for _, a in pairs], rng)
-            found[split] = {"value": value, "low": low, "high": high, "n": len(pairs)}
-    return found

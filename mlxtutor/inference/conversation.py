@@ -9,10 +9,11 @@ from pathlib import Path
 from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
 from mlxtutor.inference.questions import check_unicode
+from mlxtutor.problems.build import OFF
 from mlxtutor.text.chat import CALC, CALC_END, Content, check_messages, compact, encode_chat, parse_parts
 from mlxtutor.text.tokenizer import Tokenizer
 
-CALCULATOR_OFF = "Calculator: off"  # the system message that the tutor is trained to leave the evaluation to the student by
+CALCULATOR_OFF = OFF["content"]  # the system message that the tutor is trained to leave the evaluation to the student by
 REFUSAL = "Missing:"                # an answer that asks for what the problem does not give
 MIN_ANSWER = 32                     # tokens: a question that leaves fewer is too long
 

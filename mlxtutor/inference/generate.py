@@ -73,22 +73,28 @@ def calculate(expression: str) -> str:
 def check_length(loaded: LoadedModel, prompt: Sequence[int], where: str = "the conversation") -> None:
     """TutorError when a prompt leaves no room for an answer."""
     if len(prompt) >= loaded.max_seq_len:
-        raise TutorError(f"{where} has {len(prompt)} tokens; the model reads {loaded.max_seq_len}, its answer included (shorten it, or /reset)")
+        raise TutorError(f"{where} has {len(prompt)} tokens; the model reads {loaded.max_seq_len}, its answer included (shorten it)")
 
 
 def generate(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 256, sampling: Sampling = GREEDY,
              batch_size: int = 200) -> list[Answer]:
     """Answers to prompts (token ids), in their order; batches are of similar length."""
+    answers: dict[int, Answer] = {}
+    for batch in generate_batches(loaded, prompts, max_new_tokens, sampling, batch_size):
+        answers.update(batch)
+    return [answers[i] for i in range(len(prompts))]
+
+
+def generate_batches(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 256, sampling: Sampling = GREEDY,
+                     batch_size: int = 200) -> Iterator[dict[int, Answer]]:
+    """generate, a batch at a time: its answers by the prompt's index."""
     for index, prompt in enumerate(prompts):
         check_length(loaded, prompt, f"prompt {index + 1}")
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start:start + batch_size]
         own = replace(sampling, seed=sampling.seed + start)  # batches of one prompt repeated must not repeat its answers
-        batch = _generate_batch(loaded, [prompts[i] for i in chosen], max_new_tokens, own)
-        answers.update(zip(chosen, batch))
-    return [answers[i] for i in range(len(prompts))]
+        yield dict(zip(chosen, _generate_batch(loaded, [prompts[i] for i in chosen], max_new_tokens, own)))
 
 
 def _generate_batch(loaded: LoadedModel, prompts: list[Sequence[int]], max_new_tokens: int, sampling: Sampling) -> list[Answer]:

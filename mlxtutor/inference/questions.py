@@ -1,17 +1,16 @@
-"""Questions from a JSONL file, checked before anything runs, and their answers batch by batch."""
+"""Questions from a JSONL file, checked before anything runs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxtutor.backends import Sampling
 from mlxtutor.datasets.rows import read_json_lines
 from mlxtutor.errors import TutorError
-from mlxtutor.inference.generate import GREEDY, Answer, LoadedModel, generate
+from mlxtutor.inference.generate import LoadedModel
 from mlxtutor.text.chat import check_messages, encode_chat
 
 
@@ -81,13 +80,3 @@ def prompts_of(loaded: LoadedModel, questions: Sequence[Question]) -> list[list[
             raise TutorError(f"{item.where}: {len(ids)} tokens; the model reads {loaded.max_seq_len}, its answer included (shorten it)")
         prompts.append(ids)
     return prompts
-
-
-def answer_batches(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling = GREEDY,
-                   batch_size: int = 200) -> Iterator[dict[int, Answer]]:
-    """Answers by the prompt's index, a batch of similar lengths at a time; each batch samples from a seed of its own."""
-    order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
-    for start in range(0, len(order), batch_size):
-        chosen = order[start:start + batch_size]
-        seeded = replace(sampling, seed=sampling.seed + start)
-        yield dict(zip(chosen, generate(loaded, [prompts[at] for at in chosen], max_new_tokens, seeded, batch_size)))

@@ -12,7 +12,7 @@ from mlxtutor.problems.types import CONSTANT_VALUES, ProblemType, Solved, draw
 from mlxtutor.problems.wording import Wording, compose, load_wordings
 
 OFF = {"role": "system", "content": "Calculator: off"}
-MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .16, .02, .12
+MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .2, .02, .12
 
 
 def trained_types() -> list[ProblemType]:

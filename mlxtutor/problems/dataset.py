@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,11 +13,13 @@ import numpy as np
 
 from mlxtutor.datasets.rows import write_rows
 from mlxtutor.errors import TutorError
+from mlxtutor.files import write_atomic
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.problems.suite import SPLITS, suite_rows, test_prompts, written
 
 Splits = dict[str, list[dict]]
 NAMES = ("train", "val", *SPLITS)
+MANIFEST = "build.json"  # {"suite", "seed", "counts": {split: rows}, "files": {name: sha256}}
 MAX_REPEATS = 2000  # prompts in a row that all occurred before: the wordings are used up
 
 
@@ -66,23 +70,55 @@ def _take(rows: Iterator[dict], count: int, taken: set[str], split: str) -> list
     return chosen
 
 
-def write_splits(folder: Path, splits: Splits) -> list[Path]:
-    """FOLDER/SPLIT.jsonl of each; all files appear once all are written. Splits of an earlier build that are not in this one go."""
-    if folder.exists() and not folder.is_dir():
-        raise TutorError(f"{folder} is a file (give a folder, new or not)")
+def write_splits(folder: Path, splits: Splits, seed: int) -> dict:
+    """FOLDER/SPLIT.jsonl of each, and the manifest, which is returned; all files appear once all are written.
+
+    Files of an earlier build are replaced, or removed where this one has no such split; TutorError for any other in their place.
+    """
+    earlier = check_place(folder)
     beside = folder.parent / f".{folder.name}.{os.getpid()}"
     try:
         for name, rows in splits.items():
             write_rows(beside / f"{name}.jsonl", rows)
+        files = {f"{name}.jsonl": file_hash(beside / f"{name}.jsonl") for name in splits}
+        manifest = {"suite": "em", "seed": seed, "counts": {name: len(rows) for name, rows in splits.items()}, "files": files}
+        write_atomic(beside / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         folder.mkdir(parents=True, exist_ok=True)
-        for name in NAMES:
-            if name in splits:
-                os.replace(beside / f"{name}.jsonl", folder / f"{name}.jsonl")
-            else:
-                (folder / f"{name}.jsonl").unlink(missing_ok=True)
+        for name in files:
+            os.replace(beside / name, folder / name)
+        for name in set(earlier) - set(files):
+            (folder / name).unlink()
+        os.replace(beside / MANIFEST, folder / MANIFEST)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return [folder / f"{name}.jsonl" for name in splits]
+    return manifest
+
+
+def check_place(folder: Path) -> list[str]:
+    """The splits' files that an earlier build left in a folder; TutorError where others, or changed ones, have their names."""
+    if folder.exists() and not folder.is_dir():
+        raise TutorError(f"{folder} is a file (give a folder, new or not)")
+    known = _manifest_files(folder / MANIFEST)
+    names = [f"{name}.jsonl" for name in NAMES if os.path.lexists(folder / f"{name}.jsonl")]
+    foreign = [name for name in names if not (folder / name).is_file() or file_hash(folder / name) != known.get(name)]
+    if foreign:
+        raise TutorError(f"{folder}: {', '.join(foreign)}: not as a build wrote it (give another folder, or remove it yourself)")
+    return names
+
+
+def _manifest_files(path: Path) -> dict[str, str]:
+    """sha256 by file name of the build that a folder holds; none where it holds no build."""
+    if not os.path.lexists(path):
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise TutorError(f"{path}: not the manifest of a build (give another folder, or remove it yourself)") from None
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def count_rows(splits: Splits, key: Callable[[dict], str]) -> dict[str, dict[str, int]]:

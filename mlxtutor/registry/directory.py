@@ -52,7 +52,8 @@ def load_config(directory: Path) -> ModelConfig:
         raise TutorError(f"{directory}: not a model directory ({path.name} is not a JSON object)")
     kind = data.get("model_type")
     if kind != "qwen3" or not data.get("tie_word_embeddings"):
-        raise TutorError(f"{directory}: model_type {kind!r} is not supported yet (allowed: qwen3 with tied embeddings, as `tutor train` makes)")
+        allowed = "qwen3 with tied embeddings, as `tutor train` makes"
+        raise TutorError(f"{directory}: model_type {kind!r} is not supported yet (allowed: {allowed})")
     needed = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
               "head_dim", "max_position_embeddings", "rms_norm_eps")
     absent = [key for key in needed if key not in data]
