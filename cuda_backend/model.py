@@ -15,7 +15,8 @@ from mlxtutor.backends import Weights
 from mlxtutor.config import ModelConfig
 from mlxtutor.datasets.batch import Batch
 
-Cache = list[tuple[Tensor, Tensor]]
+Pair = tuple[Tensor, Tensor]  # cos and sin, or keys and values
+Cache = list[Pair]
 
 
 def rope_tables(config: ModelConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +65,7 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor, cached: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: Pair | None) -> tuple[Tensor, Pair]:
         """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D) and the keys and values so far, each (B, H, S, D)."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(B, T, self.heads, self.head_dim)).transpose(1, 2)
@@ -100,7 +101,7 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor, cached: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: Pair | None) -> tuple[Tensor, Pair]:
         mixed, kept = self.self_attn(self.input_layernorm(x), rope, mask, cached)
         x = x + mixed
         return x + self.mlp(self.post_attention_layernorm(x)), kept
@@ -158,7 +159,8 @@ def batch_nll(model: Model, batch: Batch) -> tuple[Tensor, int]:
     segments = torch.from_numpy(batch.segments).to(place)
     with model.autocast():
         hidden, _ = model.hidden(tokens, positions, segment_mask(segments))
-        loss = masked_cross_entropy(hidden, model.embed_tokens.weight, torch.from_numpy(batch.targets).to(place), torch.from_numpy(batch.mask).to(place))
+        targets, mask = torch.from_numpy(batch.targets).to(place), torch.from_numpy(batch.mask).to(place)
+        loss = masked_cross_entropy(hidden, model.embed_tokens.weight, targets, mask)
     return loss, int(batch.mask.sum())
 
 

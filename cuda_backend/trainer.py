@@ -63,7 +63,7 @@ class Trainer:
             optimizer.step()
         return StepResult(total, count, norm, True)
 
-    def _names(self) -> dict[nn.Parameter, str]:
+    def _names(self) -> dict[torch.Tensor, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}
 
     def state(self) -> Weights:

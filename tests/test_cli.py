@@ -28,7 +28,7 @@ tokenizer_characters: 40000
 train: {row_len: 256, batch_rows: 2}
 stages:
   - {name: base, tokens: 3000, sources: {corpus: 1.0}}
-  - {name: tutor, tokens: 6000, sources: {data: 1.0}, train: {epochs: 2}}
+  - {name: tutor, tokens: 6000, sources: {em: 1.0}, train: {epochs: 2}}
 evaluation: {values: 4, wordings: 4, types: 4, batch_size: 4}
 """
 

@@ -112,7 +112,7 @@ def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row
                     items.append((ids, mask))
                     got, fruitless = got + len(ids), 0
             if fruitless > MAX_FRUITLESS:
-                raise TutorError(f'source "{name}": {fruitless} rows in a row have nothing to train on within train.row_len ({row_len}) tokens')
+                raise TutorError(f'source "{name}": {fruitless} rows on end have no target within train.row_len ({row_len}) tokens')
             if got >= wanted:
                 break
     return join_examples(items)

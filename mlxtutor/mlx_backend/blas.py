@@ -137,7 +137,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _address(function: "ctypes._NamedFuncPointer | None") -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+    return (ctypes.cast(function, ctypes.c_void_p).value or 0) if function else 0
 
 
 def _describe(library: _Library) -> str:

@@ -13,7 +13,8 @@ from mlxtutor.mlx_backend.cpu_ops import causal_attention, swiglu
 from mlxtutor.mlx_backend.device import DTYPES, device
 from mlxtutor.mlx_backend.loss import masked_cross_entropy
 
-Cache = list[tuple[mx.array, mx.array]]
+Pair = tuple[mx.array, mx.array]  # cos and sin, or keys and values
+Cache = list[Pair]
 
 
 def rope_tables(config: ModelConfig, positions: mx.array) -> tuple[mx.array, mx.array]:
@@ -53,7 +54,7 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: tuple[mx.array, mx.array], mask: mx.array, cached: tuple[mx.array, mx.array] | None) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: Pair | None) -> tuple[mx.array, Pair]:
         """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D) and the keys and values so far, each (B, H, S, D)."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).reshape(B, T, self.heads, self.head_dim)).transpose(0, 2, 1, 3)
@@ -89,7 +90,7 @@ class Block(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: tuple[mx.array, mx.array], mask: mx.array, cached: tuple[mx.array, mx.array] | None) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: Pair | None) -> tuple[mx.array, Pair]:
         mixed, kept = self.self_attn(self.input_layernorm(x), rope, mask, cached)
         x = x + mixed
         return x + self.mlp(self.post_attention_layernorm(x)), kept
@@ -117,11 +118,11 @@ class Model(nn.Module):
 
 
 def build(config: ModelConfig, weights: Weights, dtype: str = "auto") -> Model:
-    """A model with these weights (float32), which computes in `dtype`."""
-    chosen = device(dtype)
+    """A model with these weights, kept and computed in `dtype` (torch keeps float32 and computes in it)."""
+    kept = DTYPES[device(dtype).dtype]
     model = Model(config)
-    arrays = [(name.removeprefix("model."), mx.array(np.asarray(value, np.float32)).astype(DTYPES[chosen.dtype])) for name, value in weights.items()]
-    model.load_weights(arrays)
+    arrays = ((name.removeprefix("model."), mx.array(np.asarray(value, np.float32))) for name, value in weights.items())
+    model.load_weights([(name, value.astype(kept)) for name, value in arrays])
     mx.eval(model.parameters())
     return model
 

@@ -58,7 +58,8 @@ class Trainer:
 
     def step(self, batches: Sequence[Batch], lr_scale: float) -> StepResult:
         """Gradients of the mean over all targets of the batches, clipped; skipped when not finite."""
-        total, summed = 0.0, {}
+        total = 0.0
+        summed: Flat = {}
         with blas.threads_set(1 if self.streams else None):
             for batch in batches:
                 loss, gradients = self._gradients(batch)

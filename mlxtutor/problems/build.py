@@ -48,15 +48,15 @@ def make_row(identity: str, split: str, problem: ProblemType, rng: np.random.Gen
     if kind is None:
         kind = str(rng.choice(["missing", "concept", "value"], p=[MISSING_SHARE, CONCEPT_SHARE, 1 - MISSING_SHARE - CONCEPT_SHARE]))
     if kind == "concept" and wording.concepts:
-        question, reply = wording.concepts[int(rng.integers(len(wording.concepts)))]
-        return _row(identity, split, problem, kind, True, question, reply, {"value": None, "unit": None, "missing": None})
+        question, words = wording.concepts[int(rng.integers(len(wording.concepts)))]
+        return _row(identity, split, problem, kind, True, question, words, {"value": None, "unit": None, "missing": None})
     solved = draw(problem, rng)
     calculator = bool(rng.random() >= OFF_SHARE)
     missing = None
     if kind == "missing" and problem.removable:
         missing = problem.removable[int(rng.integers(len(problem.removable)))]
     prompt = compose(rng, wording, solved.values, missing, held)
-    reply = missing_reply(solved, missing, wording.names[missing][0]) if missing else worked(solved, calculator)
+    reply: object = missing_reply(solved, missing, wording.names[missing][0]) if missing else worked(solved, calculator)
     return _row(identity, split, problem, "missing" if missing else "value", calculator, prompt, reply, _answer(solved, wording, missing))
 
 

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 
-
 GREEK = {"lambda": "λ", "sigma": "σ", "rho": "ρ", "theta": "θ", "tau": "τ", "kappa": "κ", "eps": "ε", "phi": "φ", "Phi": "Φ"}
 BEFORE = (
     "Problem {n}.", "{n}.", "{n})", "Q{n}.", "({n})", "Exercise {n}:", "Question {n}:", "Hi!", "hey,", "Please help.", "Help!",

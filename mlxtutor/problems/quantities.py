@@ -9,7 +9,7 @@ import numpy as np
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 PREFIXES = {"p": -12, "n": -9, "u": -6, "m": -3, "c": -2, "": 0, "k": 3, "M": 6, "G": 9}
 PREFIX_WORDS = {"p": "pico", "n": "nano", "u": "micro", "m": "milli", "c": "centi", "": "", "k": "kilo", "M": "mega", "G": "giga"}
-SMALL_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SMALL_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,7 @@ def sample(rng: np.random.Generator, symbol: str, kind_name: str, low: float | N
 
 def _draw(rng: np.random.Generator, symbol: str, kind: Kind, unit: str | None) -> Value:
     vague = str(rng.choice(kind.vague))
-    scientific = kind.sci is not None and unit is None and (not kind.units or rng.random() < .3)
-    if scientific:
+    if kind.sci is not None and unit is None and (not kind.units or rng.random() < .3):
         digits = mantissa(rng, 1, 9.99)
         exponent = int(rng.integers(kind.sci[0], kind.sci[1] + 1))
         body = power_of_ten(rng, digits, exponent)
@@ -246,9 +245,8 @@ def _spell(rng: np.random.Generator, symbol: str) -> str:
         symbol = symbol.replace("μ", str(rng.choice(["μ", "µ", "u"], p=[.5, .3, .2])))
     if "Ω" in symbol and rng.random() < .3:
         symbol = symbol.replace("Ω", " ohm" if len(symbol) == 1 else "ohm").strip()
-    if "²" in symbol or "³" in symbol:
-        if rng.random() < .4:
-            symbol = symbol.replace("²", "^2").replace("³", "^3")
+    if ("²" in symbol or "³" in symbol) and rng.random() < .4:
+        symbol = symbol.replace("²", "^2").replace("³", "^3")
     if "·" in symbol and rng.random() < .5:
         symbol = symbol.replace("·", str(rng.choice([" ", "*", "-"])))
     return symbol

@@ -27,6 +27,9 @@ FRAMES_HELD = ("Deduce {t}.", "I am looking for {t}.", "Give {t}.", "What do you
                "How big is {t}?", "Estimate {t}.", "Please tell me {t}.")
 
 
+LEADS = ("", "Given: ", "Data: ", "Known: ", "Given ", "We know: ", "Here ", "Let ", "Suppose ", "Numbers: ", "The data are: ")
+
+
 @dataclass(frozen=True)
 class Wording:
     """The phrases of one type. Scenes and wholes hold `{symbol}` places; text in [brackets] goes when its given is missing."""
@@ -134,7 +137,7 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     else:
         items = [_reversed(rng, wording, v) for v in stated]
     glue = _pick(rng, (", ", "; ", "\n", "\n- ", ", and ", " and "))
-    lead = _pick(rng, ("", "Given: ", "Data: ", "Known: ", "Given ", "We know: ", "Here ", "Let ", "Suppose ", "Numbers: ", "The data are: "))
+    lead = _pick(rng, LEADS)
     if glue == "\n- ":
         lead = lead.strip() + glue
     body = lead + glue.join(items)

@@ -73,7 +73,8 @@ class _Run:
         self.skipped += not result.finite
         self.skipped_in_row = 0 if result.finite else self.skipped_in_row + 1
         if self.skipped_in_row >= MAX_SKIPPED:
-            raise TutorError(f"the loss was not finite in {MAX_SKIPPED} steps in a row (train.lr {self.train.lr}, train.muon_lr {self.train.muon_lr}: lower them)")
+            rates = f"train.lr {self.train.lr}, train.muon_lr {self.train.muon_lr}"
+            raise TutorError(f"the loss was not finite in {MAX_SKIPPED} steps in a row ({rates}: lower them)")
 
     def keep_best(self, loss: float) -> bool:
         if not loss < self.best:

@@ -75,10 +75,11 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     write_atomic(job.run_folder / "recipe.yaml", yaml.safe_dump(to_dict(recipe), sort_keys=False).encode())
     tokenizer, config, weights, trail = _start(job, fresh)
     device = job.backend.device(job.dtype)
-    yield {"event": "start", "device": dataclasses.asdict(device), "parameters": parameter_count(config), "trainable": parameter_count(config),
-           "seed": recipe.seed, "run": str(job.run_folder), "stages": [s.name for s in recipe.stages],
+    yield {"event": "start", "device": dataclasses.asdict(device), "parameters": parameter_count(config),
+           "trainable": parameter_count(config), "seed": recipe.seed, "run": str(job.run_folder), "stages": [s.name for s in recipe.stages],
            "tokens_per_step": [_tokens_per_step(recipe, s) for s in recipe.stages]}
-    stages, before = [], None
+    stages: list[dict] = []
+    before: dict = {}
     for index, stage in enumerate(recipe.stages):
         last = index == len(recipe.stages) - 1
         if last:
@@ -89,7 +90,8 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
         stages.append(summary)
     after = yield from _evaluation(job, "after", trail, tokenizer, config, weights, fresh)
     write_atomic(job.run_folder / "evaluation.json", json.dumps({"before": before, "after": after}, indent=2).encode())
-    write_atomic(job.run_folder / "evaluation.md", render_comparison(before, after, f"{recipe.name}: before and after the stage {recipe.stages[-1].name}").encode())
+    title = f"{recipe.name}: before and after the stage {recipe.stages[-1].name}"
+    write_atomic(job.run_folder / "evaluation.md", render_comparison(before, after, title).encode())
     plot_losses([(s["name"], Path(s["folder"]) / "metrics.jsonl") for s in stages], job.run_folder / "loss.png")
     ref = _register(job, trail, tokenizer, config, weights, stages, before, after)
     yield {"event": "done", "model": ref.id, "path": str(ref.path), "seconds": time.perf_counter() - began, "stages": stages,
@@ -142,7 +144,8 @@ def _stage(job: Job, stage: StageConfig, index: int, trail: str, tokenizer: Toke
         return load_weights(folder / "best.safetensors"), summary
     done.unlink(missing_ok=True)
     unfinished = any((folder / "checkpoints").glob("step-*"))
-    yield {"event": "stage", "name": stage.name, "reused": False, "folder": str(folder), "unfinished": unfinished, "resumed": unfinished and resume}
+    yield {"event": "stage", "name": stage.name, "reused": False, "folder": str(folder), "unfinished": unfinished,
+           "resumed": unfinished and resume}
     data = stage_data(job.recipe, stage, index, tokenizer)
     train = stage_train(job.recipe, stage)
     prompt = _sample_prompt(data, tokenizer)

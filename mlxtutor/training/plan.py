@@ -142,17 +142,15 @@ def _evaluation_seconds(job: Job, tokenizer: Tokenizer, config: ModelConfig, wei
     for _ in range(DECODE_STEPS):
         decoder.step(free)
     per_token = (time.perf_counter() - began) / DECODE_STEPS / len(prompts)
-    before, after = evaluation_counts(job)
+    asked = evaluation_count(job)
     answer = min(settings.max_new_tokens, float(np.mean(lengths)))
-    return (before + after) * prefill / len(prompts) + per_token * (before * settings.max_new_tokens + after * answer)
+    return 2 * asked * prefill / len(prompts) + per_token * asked * (settings.max_new_tokens + answer)
 
 
-def evaluation_counts(job: Job) -> tuple[int, int]:
-    """Problems asked before and after the last stage."""
+def evaluation_count(job: Job) -> int:
+    """Problems asked before the last stage, and again after it; 0 of `others` means all of them."""
     settings = job.recipe.evaluation
-    counts = [getattr(settings, split) or len(suite_rows(split)) for split in SPLITS]
-    before = [min(n, settings.before) if settings.before else n for n in counts]
-    return sum(before), sum(counts)
+    return sum(getattr(settings, split) or (len(suite_rows(split)) if split == "others" else 0) for split in SPLITS)
 
 
 def _peak_bytes(job: Job, config: ModelConfig, stages: tuple[StagePlan, ...]) -> int:
