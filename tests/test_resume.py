@@ -41,7 +41,7 @@ def result(folder):
     files = {path.name: path.read_bytes() for path in [*checkpoints[0].iterdir(), folder / "best.safetensors"]}
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for record in records:
-        assert record.pop("tokens_per_s") > 0
+        assert record.pop("tokens_per_s") > 0 and record.pop("seconds") > 0
     files["progress.json"] = {k: v for k, v in json.loads(files["progress.json"]).items() if k != "record"}
     return checkpoints[0].name, files, records
 
