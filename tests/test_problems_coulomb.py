@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problem_checks import UNITS, answers, check_problem
+from problem_checks import UNITS, answers
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
@@ -87,11 +87,6 @@ REFERENCE = {
     "null_point": zero_between,
     "hydrogen_like": lambda v: size(-E, (v.r, 0), [(v.Z * E, (0, 0))]),
 }
-
-
-@pytest.mark.parametrize("problem", TYPES, ids=lambda p: p.name)
-def test_generic(problem):
-    check_problem(problem)
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -135,7 +135,7 @@ def _read_hub(source: str, text_key: str | None) -> Iterator[str]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise TutorError(f"{source}: reading from the hub needs the package datasets (pip install 'mlxtutor[data]')") from None
+        raise TutorError(f"{source}: reading from the hub needs the package datasets (pip install datasets)") from None
     try:
         rows = load_dataset(match["name"], split=match["split"] or "train", streaming=True)
         for number, row in enumerate(rows, 1):
