@@ -86,11 +86,12 @@ def _formula(rng: np.random.Generator) -> list[Message]:
     wording = load_wordings("everyday")[problem.name]
     solution = solved(rng, problem)
     system = [OFF] if rng.random() < OFF_SHARE else []
-    if rng.random() < MISSING_SHARE:
-        missing = _removable(rng, problem.name)
-        reply: object = missing_reply(solution, missing, wording.names[missing][0])
-        return [*system, *_turn(compose(rng, wording, solution.values, missing), reply)]
-    return [*system, *_turn(compose(rng, wording, solution.values), worked(solution, not system))]
+    missing = _removable(rng, problem.name) if rng.random() < MISSING_SHARE else None
+    prompt = compose(rng, wording, solution.values, missing)
+    reply: object = worked(solution, prompt.order, not system)
+    if missing:
+        reply = missing_reply(solution, prompt.order, missing, wording.names[missing][0])
+    return [*system, *_turn(prompt.text, reply)]
 
 
 def _removable(rng: np.random.Generator, name: str) -> str:

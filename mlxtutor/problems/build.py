@@ -56,8 +56,11 @@ def make_row(identity: str, split: str, problem: ProblemType, rng: np.random.Gen
     if kind == "missing" and problem.removable:
         missing = problem.removable[int(rng.integers(len(problem.removable)))]
     prompt = compose(rng, wording, solved.values, missing, held)
-    reply: object = missing_reply(solved, missing, wording.names[missing][0]) if missing else worked(solved, calculator)
-    return _row(identity, split, problem, "missing" if missing else "value", calculator, prompt, reply, _answer(solved, wording, missing))
+    reply: object = worked(solved, prompt.order, calculator)
+    if missing:
+        reply = missing_reply(solved, prompt.order, missing, wording.names[missing][0])
+    drawn = "missing" if missing else "value"
+    return _row(identity, split, problem, drawn, calculator, prompt.text, reply, _answer(solved, wording, missing))
 
 
 def iter_rows(types: Sequence[ProblemType], split: str, rng: np.random.Generator, held: bool = False,

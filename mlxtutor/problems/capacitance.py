@@ -144,9 +144,9 @@ def typical_field(v: SimpleNamespace) -> bool:
 
 
 def _type(name: str, givens: tuple[Given, ...], law: str, step: Step, units: str, check: Callable[[SimpleNamespace], str],
-          accept: Callable[[SimpleNamespace], bool] | None = None, held: bool = False) -> ProblemType:
+          accept: Callable[[SimpleNamespace], bool] | None = None) -> ProblemType:
     return ProblemType(name=f"capacitance_{name}", family="capacitance", givens=givens, law=law, steps=(step,), units=units,
-                       check=check, accept=accept, held=held)
+                       check=check, accept=accept)
 
 
 BASIC = (
@@ -173,7 +173,7 @@ BASIC = (
           gap_check, lambda v: typical_field(v) and 9 * v.d**2 < v.A),
     _type("plate_force", (Given("Q", "charge", 1e-10, 1e-4), A), "F = Q^2/(2*eps0*A)", Step("F", "{Q}^2/(2*{eps0}*{A})", "N"),
           "[Q]^2/([eps0]*[A])", lambda v: "opposite charges attract; the gap between the plates does not matter.",
-          lambda v: 1e-7 < v.F < 1e4 and v.Q / v.A < 1e-3, held=True),
+          lambda v: 1e-7 < v.F < 1e4 and v.Q / v.A < 1e-3),
 )
 
 GEOMETRY = (

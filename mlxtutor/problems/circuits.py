@@ -101,9 +101,9 @@ def series_of(count: int) -> str:
 
 
 def _type(name: str, givens: tuple[Given, ...], law: str, step: Step, units: str, check: Callable[[SimpleNamespace], str],
-          accept: Callable[[SimpleNamespace], bool] | None = None, held: bool = False) -> ProblemType:
+          accept: Callable[[SimpleNamespace], bool] | None = None) -> ProblemType:
     return ProblemType(name=f"circuits_{name}", family="circuits", givens=givens, law=law, steps=(step,), units=units,
-                       check=check, accept=accept, held=held)
+                       check=check, accept=accept)
 
 
 OHM = (
@@ -152,7 +152,7 @@ SOURCES = (
     _type("internal_current", (EMF, INSIDE, Given("R", "resistance", .5, 5000)), "I = emf/(R+r)",
           Step("I", "{emf}/({R}+{r})", "A"), "[emf]/[R]", load_check, lambda v: .5 * v.r < v.R and v.I < 100),
     _type("maximum_power", (EMF, INSIDE), "P = emf^2/(4*r)", Step("P", "{emf}^2/(4*{r})", "W"), "[emf]^2/[r]",
-          lambda v: "the load equals r, so half of the emf is lost inside.", lambda v: v.P < 2e4, held=True),
+          lambda v: "the load equals r, so half of the emf is lost inside.", lambda v: v.P < 2e4),
 )
 
 CHARGING = (

@@ -142,5 +142,5 @@ TYPES: tuple[ProblemType, ...] = (
     _type("null_point", (LAB_Q1, LAB_Q2, Given("d", "length")), "x = d/(1 + sqrt(q2/q1))", "{d}/(1+sqrt({q2.abs}/{q1.abs}))", "m",
           "[d]", null_check, accept=lambda v: like(v) and .01 < v.q1 / v.q2 < 100),
     _type("hydrogen_like", (Given("Z", "count"), Given("r", "atomic", 1e-11, 1e-8)), "F = k*Z*e^2/r^2", "{k}*{Z}*{e}^2/{r}^2", "N",
-          "[k]*[e]*[e]/[r]^2", magnitude_check("F", FORCES), missing=("r",), held=True),
+          "[k]*[e]*[e]/[r]^2", magnitude_check("F", FORCES), missing=("r",)),
 )

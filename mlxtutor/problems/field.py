@@ -193,6 +193,6 @@ MOTION = (
           "[m]*[g]/[E]", drop_check, accept=lambda v: 3.2e-19 < v.q < 1e-6),
     _type("two_lines", (Given("lambda1", "line_density", signed=True), Given("lambda2", "line_density", signed=True), length("d")),
           "f = 2*k*lambda1*lambda2/d", "2*{k}*{lambda1.abs}*{lambda2.abs}/{d}", "N/m", "[k]*[lambda1]*[lambda2]/[d]", lines_check,
-          accept=lambda v: 1e-8 < v.f < 1e4, held=True),
+          accept=lambda v: 1e-8 < v.f < 1e4),
 )
 TYPES: tuple[ProblemType, ...] = POINTS + CONTINUA + DIPOLES + MOTION

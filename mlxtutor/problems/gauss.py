@@ -120,6 +120,5 @@ TYPES: tuple[ProblemType, ...] = (
     _type("sigma_from_sphere", (Q, BIG_R), "sigma = Q/(4*pi*R^2)", "{Q}/(4*pi*{R}^2)", "C/m^2", "[Q]/[R]^2", sign_check("sigma")),
     _type("charge_from_surface_field", (Given("E", "field"), BIG_R), "Q = E*R^2/k", "{E}*{R}^2/{k}", "C", "[E]*[R]^2/([k])",
           magnitude_check("Q", CHARGES)),
-    _type("rho_from_sphere", (Q, BIG_R), "rho = 3*Q/(4*pi*R^3)", "3*{Q}/(4*pi*{R}^3)", "C/m^3", "[Q]/[R]^3", sign_check("rho"),
-          held=True),
+    _type("rho_from_sphere", (Q, BIG_R), "rho = 3*Q/(4*pi*R^3)", "3*{Q}/(4*pi*{R}^3)", "C/m^3", "[Q]/[R]^3", sign_check("rho")),
 )

@@ -169,7 +169,7 @@ FIELDS = (
           accept=lambda v: textbook_energy("U")(v) and similar(abs(v.q1), abs(v.q2), 100) and similar(abs(v.q1), abs(v.q3), 100)
           and abs(v.U) * v.a > 3e8 * max(abs(v.q1 * v.q2), abs(v.q1 * v.q3), abs(v.q2 * v.q3))),
     _type("square_energy", (charge(), length("a")), "U = (4+sqrt(2))*k*q^2/a", "(4+sqrt(2))*{k}*{q.abs}^2/{a}", "J",
-          "[k]*[q]^2/[a]", lambda v: "all charges alike, so the energy is positive.", accept=textbook_energy("U"), held=True),
+          "[k]*[q]^2/[a]", lambda v: "all charges alike, so the energy is positive.", accept=textbook_energy("U")),
 )
 PARTICLES = (
     _type("electron_speed", (Given("V", "voltage", .1, 1e4),), "v = sqrt(2*e*V/me)", "sqrt(2*{e}*{V}/{me})", "m/s",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
 
 
-def worked(solved: Solved, calculator: bool = True) -> list[str | dict[str, str]] | str:
-    """Law, substitution, unit check, sanity check, answer. calculator=False leaves the evaluation to the student."""
+def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:
+    """Law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
+
+    calculator=False leaves the evaluation to the student.
+    """
     if calculator:
-        return _with_calculator(solved)
+        return _with_calculator(solved, order)
     problem = solved.type
-    lines = [f"Law: {problem.law}", givens(solved)]
+    lines = [f"Law: {problem.law}", givens(solved, order)]
     lines += [f"{step.symbol} = {text}" for step, text in zip(problem.steps, _symbolic(solved))]
     direction = _from_givens(solved, problem.direction) if problem.direction else None
     check = _from_givens(solved, problem.check) or "the sign and size of the result must fit the picture."
@@ -31,10 +34,10 @@ def _from_givens(solved: Solved, text: Callable[[SimpleNamespace], str]) -> str 
         return None
 
 
-def _with_calculator(solved: Solved) -> list[str | dict[str, str]]:
+def _with_calculator(solved: Solved, order: Sequence[str]) -> list[str | dict[str, str]]:
     problem = solved.type
     parts: list[str | dict[str, str]] = []
-    text = f"Law: {problem.law}\n{givens(solved)}\n"
+    text = f"Law: {problem.law}\n{givens(solved, order)}\n"
     for step, expression, result in zip(problem.steps, solved.expressions, solved.results):
         parts += [f"{text}{step.symbol} = ", {"calc": expression, "result": result}]
         text = f"{_space(step.unit)}\n"
@@ -83,12 +86,13 @@ def unit_check(solved: Solved) -> str:
     return f"{left} = {solved.type.unit or '1'}"
 
 
-def givens(solved: Solved, missing: str | None = None) -> str:
-    """`Given: q1 = 3 uC, r = 20 cm`: what the law needs, as the problem states it; a missing quantity is `r = ?`."""
-    return "Given: " + ", ".join(f"{symbol} = {'?' if symbol == missing else value.stated}" for symbol, value in solved.values.items())
+def givens(solved: Solved, order: Sequence[str], missing: str | None = None) -> str:
+    """`Given: q1 = 3 uC, r = 20 cm`: what the law needs, in the problem's order; last, a missing quantity as `r = ?`."""
+    items = [f"{symbol} = {solved.values[symbol].stated}" for symbol in order]
+    return "Given: " + ", ".join(items + [f"{missing} = ?"] if missing else items)
 
 
-def missing_reply(solved: Solved, symbol: str, name: str) -> str:
+def missing_reply(solved: Solved, order: Sequence[str], symbol: str, name: str) -> str:
     """What the tutor says when a quantity isn't given: the law, what it has, what it lacks, and a question for it."""
-    return (f"Law: {solved.type.law}\n{givens(solved, symbol)}\nMissing: {name} ({symbol})\n"
+    return (f"Law: {solved.type.law}\n{givens(solved, order, symbol)}\nMissing: {name} ({symbol})\n"
             f"I can't compute the answer without it. What is {name}?")

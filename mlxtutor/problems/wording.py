@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -28,6 +28,18 @@ FRAMES_HELD = ("Deduce {t}.", "I am looking for {t}.", "Give {t}.", "What do you
 
 
 LEADS = ("", "Given: ", "Data: ", "Known: ", "Given ", "We know: ", "Here ", "Let ", "Suppose ", "Numbers: ", "The data are: ")
+
+
+# After each value that a text states stands a character of no font until the text is whole: so its order is known.
+MARKS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A problem text, and the symbols of the values it states in the order in which they stand there."""
+
+    text: str
+    order: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,16 @@ def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
 
 
 def compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None = None,
-            held: bool = False) -> str:
+            held: bool = False) -> Prompt:
     """A problem text stating every value but `missing`. held: only scenes and question forms that are never trained on."""
+    symbols = list(values)
+    marked = {s: replace(v, printed=v.printed + MARKS[i]) for i, (s, v) in enumerate(values.items())}
+    text = _compose(rng, wording, marked, missing, held)
+    order = tuple(symbols[MARKS.index(c)] for c in text if c in MARKS)
+    return Prompt(text.translate({ord(c): None for c in MARKS}), order)
+
+
+def _compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None, held: bool) -> str:
     wholes = wording.wholes_held if held else wording.wholes
     if wholes and rng.random() < .25:
         text = _fill(rng, _pick(rng, wholes), values, missing)
