@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from cuda_backend.cache import LayerCache
 from cuda_backend.model import Model
 from mlxtutor.backends import Sampling
 
@@ -28,8 +29,9 @@ class Decoder:
         causal = torch.ones(longest, longest, dtype=torch.bool, device=self.place).tril()
         # a padded query sees itself, so that no softmax is over nothing
         mask = (causal & self.real[:, None, None, :]) | torch.eye(longest, dtype=torch.bool, device=self.place)
+        self.cache = [LayerCache() for _ in model.layers]
         with model.autocast():
-            hidden, self.cache = model.hidden(torch.from_numpy(tokens).to(self.place), positions, mask)
+            hidden = model.hidden(torch.from_numpy(tokens).to(self.place), positions, mask, self.cache)
             self.logits = (hidden[:, -1] @ model.embed_tokens.weight.T).float()
         self.position = positions[:, -1]
 
@@ -41,7 +43,7 @@ class Decoder:
         self.position = self.position + 1
         self.real = torch.cat((self.real, torch.ones_like(token, dtype=torch.bool)[:, None]), dim=1)
         with self.model.autocast():
-            hidden, self.cache = self.model.hidden(token[:, None], self.position[:, None], self.real[:, None, None, :], self.cache)
+            hidden = self.model.hidden(token[:, None], self.position[:, None], self.real[:, None, None, :], self.cache)
             self.logits = (hidden[:, -1] @ self.model.embed_tokens.weight.T).float()
         return token.cpu().numpy().astype(np.int32)
 
@@ -58,7 +60,8 @@ class Decoder:
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these rows only."""
         index = torch.from_numpy(np.asarray(rows, np.int64)).to(self.place)
-        self.cache = [(k[index], v[index]) for k, v in self.cache]
+        for layer in self.cache:
+            layer.keep(index)
         self.real, self.position, self.logits = self.real[index], self.position[index], self.logits[index]
 
 

@@ -9,14 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cuda_backend.cache import LayerCache
 from cuda_backend.device import DTYPES, device
 from cuda_backend.loss import masked_cross_entropy
 from mlxtutor.backends import Weights
 from mlxtutor.config import ModelConfig
 from mlxtutor.datasets.batch import Batch
 
-Pair = tuple[Tensor, Tensor]  # cos and sin, or keys and values
-Cache = list[Pair]
+Pair = tuple[Tensor, Tensor]  # cos and sin
+Cache = list[LayerCache]
 
 
 def rope_tables(config: ModelConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,17 +66,17 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: Pair | None) -> tuple[Tensor, Pair]:
-        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D) and the keys and values so far, each (B, H, S, D)."""
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D); its keys and values go into the cache."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(B, T, self.heads, self.head_dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(B, T, self.kv_heads, self.head_dim)).transpose(1, 2)
         v = self.v_proj(x).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
         q, k = rotate(q, *rope), rotate(k, *rope)
         if cached is not None:
-            k, v = torch.cat((cached[0], k), dim=2), torch.cat((cached[1], v), dim=2)
+            k, v = cached.extend(k, v)
         out = attend(q, k, v, mask)
-        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1)), (k, v)
+        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
 
 
 class MLP(nn.Module):
@@ -101,10 +102,9 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: Pair | None) -> tuple[Tensor, Pair]:
-        mixed, kept = self.self_attn(self.input_layernorm(x), rope, mask, cached)
-        x = x + mixed
-        return x + self.mlp(self.post_attention_layernorm(x)), kept
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cached)
+        return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class Model(nn.Module):
@@ -118,18 +118,16 @@ class Model(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.compute_dtype = torch.float32
 
-    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
-        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head, and the cache."""
+    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None) -> Tensor:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T."""
         x = self.embed_tokens(tokens)
         dtype = self.compute_dtype
         cos, sin = rope_tables(self.config, positions)
         rope = cos.to(dtype), sin.to(dtype)
         mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, -math.inf)
-        kept: Cache = []
         for index, layer in enumerate(self.layers):
-            x, pair = layer(x, rope, mask, cache[index] if cache else None)
-            kept.append(pair)
-        return self.norm(x), kept
+            x = layer(x, rope, mask, cache[index] if cache else None)
+        return self.norm(x)
 
     def autocast(self) -> torch.autocast:
         kind = self.embed_tokens.weight.device.type
@@ -158,7 +156,7 @@ def batch_nll(model: Model, batch: Batch) -> tuple[Tensor, int]:
     tokens, positions = torch.from_numpy(batch.inputs).to(place), torch.from_numpy(batch.positions).to(place)
     segments = torch.from_numpy(batch.segments).to(place)
     with model.autocast():
-        hidden, _ = model.hidden(tokens, positions, segment_mask(segments))
+        hidden = model.hidden(tokens, positions, segment_mask(segments))
         targets, mask = torch.from_numpy(batch.targets).to(place), torch.from_numpy(batch.mask).to(place)
         loss = masked_cross_entropy(hidden, model.embed_tokens.weight, targets, mask)
     return loss, int(batch.mask.sum())
@@ -178,5 +176,5 @@ def logits(model: Model, tokens: np.ndarray) -> np.ndarray:
     ids = torch.from_numpy(np.asarray(tokens, np.int32)).to(place)
     positions = torch.arange(ids.shape[1], device=place).expand_as(ids)
     with model.autocast():
-        hidden, _ = model.hidden(ids, positions, segment_mask(torch.ones_like(ids)))
+        hidden = model.hidden(ids, positions, segment_mask(torch.ones_like(ids)))
         return (hidden @ model.embed_tokens.weight.T).float().cpu().numpy()

@@ -47,9 +47,10 @@ def check_solutions(problem: ProblemType, n: int = 50) -> None:
         assert "\n" not in sentence and len(sentence.split()) < 14 and sentence.endswith("."), f"{problem.name}: {sentence}"
         if solved.direction is not None:
             assert DIRECTION.fullmatch(solved.direction), f"{problem.name}: {solved.direction}"
-        assert len(worked(solved, calculator=True)) == 2 * len(problem.steps) + 1
-        off = worked(solved, calculator=False)
-        assert off.startswith(f"Law: {problem.law}\n") and solved.results[-1] not in off.rpartition("Answer:")[2]
+        order = list(solved.values)
+        assert len(worked(solved, order)) == 2 * len(problem.steps) + 1
+        off = worked(solved, order, calculator=False)
+        assert off.startswith("Given: ") and f"\nLaw: {problem.law}\n" in off and solved.results[-1] not in off.rpartition("Answer:")[2]
     assert problem.law.isascii() and len(problem.law) < 60
 
 
@@ -116,7 +117,9 @@ def check_prompts(problem: ProblemType, n: int = 40) -> None:
     wording = load_wordings(problem.family)[problem.name]
     for i, solved in enumerate(draws(problem, n, seed=3)):
         missing = problem.removable[i % len(problem.removable)] if problem.removable and i % 4 == 0 else None
-        prompt = compose(rng, wording, solved.values, missing, held=i % 2 == 1)
+        composed = compose(rng, wording, solved.values, missing, held=i % 2 == 1)
+        prompt = composed.text
+        assert sorted([*composed.order, *([missing] if missing else [])]) == sorted(solved.values), f"{problem.name}: {composed}"
         for symbol, value in solved.values.items():
             number = re.sub(r"[ ]?[A-Za-zµμΩ°].*", "", value.printed)
             if symbol != missing:

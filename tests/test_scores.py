@@ -12,12 +12,12 @@ from mlxtutor.evaluation.intervals import wilson
 from mlxtutor.evaluation.report import render_comparison, render_report
 from mlxtutor.evaluation.suite import summarise
 
-GIVEN = "Given: q1 = 3 uC, q2 = -5 nC, r = 20 cm\n"
-RIGHT = ("Law: F = k*q1*q2/r^2\n" + GIVEN + "F = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
+GIVEN = "Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, 20 cm -> r = 20e-2\n"
+RIGHT = (GIVEN + "Law: F = k*q1*q2/r^2\nF = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
          "Units: N*m^2/C^2*uC*nC/cm^2 = N\nCheck: opposite charges, so they attract.\nAnswer: 0.003371 N, attractive")
-OFF = ("Law: F = k*q1*q2/r^2\n" + GIVEN + "F = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"
+OFF = (GIVEN + "Law: F = k*q1*q2/r^2\nF = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"
        "Check: opposite charges, so they attract.\nAnswer: evaluate the expression; the unit is N, attractive")
-ASK = ("Law: F = k*q1*q2/r^2\nGiven: q1 = 3 uC, q2 = -5 nC, r = ?\nMissing: the distance between the charges (r)\n"
+ASK = ("Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, r = ?\nLaw: F = k*q1*q2/r^2\nMissing: the distance between the charges (r)\n"
        "I can't compute the answer without it. What is the distance between the charges?")
 PROBLEM = "Charges of 3 μC and −5 nC are 20 cm apart. What force acts between them, and is it attractive or repulsive?"
 GIVENS = [{"symbol": "q1", "text": "3 μC", "value": 3e-6, "unit": "uC", "names": ["the first charge", "charge 1"]},
@@ -48,7 +48,7 @@ def test_the_right_answers_get_every_point():
 
 def test_parts_score_as_their_text():
     call = {"calc": "8.99e9*3e-6*5e-9/20e-2^2", "result": "0.003371"}
-    parts = ["Law: F = k*q1*q2/r^2\n" + GIVEN + "F = ", call, RIGHT.split("<|/calc|>")[1]]
+    parts = [GIVEN + "Law: F = k*q1*q2/r^2\nF = ", call, RIGHT.split("<|/calc|>")[1]]
     assert score_answer(ROW, parts) == score_answer(ROW, RIGHT)
 
 
@@ -170,7 +170,7 @@ def test_mode_off_evaluates_the_expression_and_wants_no_number(old, new, wrong):
 
 
 def test_mode_off_follows_symbols_through_steps_and_leaves_a_computed_direction_to_the_sign():
-    reply = ("Law: F = q*E\n" + GIVEN + "E = 8.99e9*3e-6/20e-2^2\nF = -5e-9*E\nUnits: nC*(N*m^2/C^2*uC/cm^2)/C = N\nCheck: fine.\n"
+    reply = (GIVEN + "Law: F = q*E\nE = 8.99e9*3e-6/20e-2^2\nF = -5e-9*E\nUnits: nC*(N*m^2/C^2*uC/cm^2)/C = N\nCheck: fine.\n"
              "Answer: evaluate the expression; the unit is N")
     row = make_row(mode="off", reply=reply, value=-0.003371, direction="to the left")
     score = score_answer(row, reply)

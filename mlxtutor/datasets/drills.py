@@ -14,7 +14,7 @@ from mlxtutor.datasets.calc_chats import iter_calc_chats
 from mlxtutor.datasets.phrases import article, capital, load_quantities, pick
 from mlxtutor.problems.build import trained_types
 from mlxtutor.problems.quantities import KINDS, SMALL_WORDS, Value, mantissa, power_of_ten, sample
-from mlxtutor.problems.solution import unit_check
+from mlxtutor.problems.solution import givens, unit_check
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, ProblemType, Solved, draw
 from mlxtutor.problems.wording import Wording, load_wordings
 from mlxtutor.text.calculator import evaluate, format_result
@@ -160,10 +160,10 @@ def _givens_line(rng: np.random.Generator) -> str:
     solved = draw(problem, rng)
     parts = [(symbol, value, pick(rng, wording.names[symbol])) for symbol, value in solved.values.items()]
     stated = "; ".join(pick(rng, (f"{symbol} = {value.printed}", f"{name} is {value.printed}")) for symbol, value, name in parts)
-    numbers = ", ".join(f"{symbol} = {value.canonical}" for symbol, value, _ in parts)
-    form = pick(rng, ("Given: {g}. Numbers: {n}.", "{G}. So {n}.", "Given: {g}. Law: {l}. {c} Units: {u}", "{n}\nLaw: {l}\n{x}",
-                      "{G}.\n{n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
-    text = form.format(g=stated, G=capital(stated), n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
+    numbers = givens(solved, list(solved.values)).removeprefix("Given: ")
+    form = pick(rng, ("{G}. Given: {n}.", "{G}. So {n}.", "{G}. Law: {l}. {c} Units: {u}", "Given: {n}\nLaw: {l}\n{x}",
+                      "{G}.\nGiven: {n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
+    text = form.format(G=capital(stated), n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
                        c=_constants(problem))
     return text.replace("  ", " ")
 

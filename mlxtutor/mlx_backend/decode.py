@@ -8,6 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from mlxtutor.backends import Sampling
+from mlxtutor.mlx_backend.cache import LayerCache
 from mlxtutor.mlx_backend.model import Model
 
 
@@ -23,11 +24,12 @@ class Decoder:
         positions = np.maximum(real.cumsum(1) - 1, 0).astype(np.int32)
         # a padded query sees itself, so that no softmax is over nothing
         mask = (np.tril(np.ones((longest, longest), bool)) & real[:, None, None, :]) | np.eye(longest, dtype=bool)
-        hidden, self.cache = model.hidden(mx.array(tokens), mx.array(positions), mx.array(mask))
+        self.cache = [LayerCache() for _ in model.layers]
+        hidden = model.hidden(mx.array(tokens), mx.array(positions), mx.array(mask), self.cache)
         self.logits = model.embed_tokens.as_linear(hidden[:, -1]).astype(mx.float32)
         self.real, self.position = mx.array(real), mx.array(positions[:, -1])
         self.key = mx.random.key(sampling.seed)
-        mx.eval(self.logits, self.cache)
+        mx.eval(self.logits, self._held())
 
     def step(self, forced: np.ndarray) -> np.ndarray:
         """forced: (B,) token ids, -1 to sample -> the tokens taken, (B,). The next step's logits follow from them."""
@@ -35,9 +37,9 @@ class Decoder:
         token = mx.where(given >= 0, given, self._sample().astype(mx.int32))
         self.position = self.position + 1
         self.real = mx.concatenate((self.real, mx.ones((len(token), 1), dtype=mx.bool_)), axis=1)
-        hidden, self.cache = self.model.hidden(token[:, None], self.position[:, None], self.real[:, None, None, :], self.cache)
+        hidden = self.model.hidden(token[:, None], self.position[:, None], self.real[:, None, None, :], self.cache)
         self.logits = self.model.embed_tokens.as_linear(hidden[:, -1]).astype(mx.float32)
-        mx.eval(token, self.logits, self.cache)
+        mx.eval(token, self.logits, self._held())
         return np.array(token)
 
     def _sample(self) -> mx.array:
@@ -54,10 +56,14 @@ class Decoder:
             return mx.take_along_axis(order, chosen[:, None], axis=-1)[:, 0]
         return mx.random.categorical(scaled, key=key)
 
+    def _held(self) -> list[tuple[mx.array | None, mx.array | None]]:
+        return [(layer.keys, layer.values) for layer in self.cache]
+
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these rows only."""
         index = mx.array(np.asarray(rows, np.int32))
-        self.cache = [(k[index], v[index]) for k, v in self.cache]
+        for layer in self.cache:
+            layer.keep(index)
         self.real, self.position, self.logits = self.real[index], self.position[index], self.logits[index]
 
 

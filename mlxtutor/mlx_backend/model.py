@@ -9,12 +9,13 @@ import numpy as np
 from mlxtutor.backends import Weights
 from mlxtutor.config import ModelConfig
 from mlxtutor.datasets.batch import Batch
+from mlxtutor.mlx_backend.cache import LayerCache
 from mlxtutor.mlx_backend.cpu_ops import causal_attention, swiglu
 from mlxtutor.mlx_backend.device import DTYPES, device
 from mlxtutor.mlx_backend.loss import masked_cross_entropy
 
-Pair = tuple[mx.array, mx.array]  # cos and sin, or keys and values
-Cache = list[Pair]
+Pair = tuple[mx.array, mx.array]  # cos and sin
+Cache = list[LayerCache]
 
 
 def rope_tables(config: ModelConfig, positions: mx.array) -> tuple[mx.array, mx.array]:
@@ -54,17 +55,17 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: Pair | None) -> tuple[mx.array, Pair]:
-        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D) and the keys and values so far, each (B, H, S, D)."""
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None) -> mx.array:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D); its keys and values go into the cache."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).reshape(B, T, self.heads, self.head_dim)).transpose(0, 2, 1, 3)
         k = self.k_norm(self.k_proj(x).reshape(B, T, self.kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
         v = self.v_proj(x).reshape(B, T, self.kv_heads, self.head_dim).transpose(0, 2, 1, 3)
         q, k = rotate(q, *rope).astype(v.dtype), rotate(k, *rope).astype(v.dtype)
         if cached is not None:
-            k, v = mx.concatenate((cached[0], k), axis=2), mx.concatenate((cached[1], v), axis=2)
+            k, v = cached.extend(k, v)
         out = attend(q, k, v, mask)
-        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1)), (k, v)
+        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1))
 
 
 class MLP(nn.Module):
@@ -90,10 +91,9 @@ class Block(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: Pair | None) -> tuple[mx.array, Pair]:
-        mixed, kept = self.self_attn(self.input_layernorm(x), rope, mask, cached)
-        x = x + mixed
-        return x + self.mlp(self.post_attention_layernorm(x)), kept
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None) -> mx.array:
+        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cached)
+        return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class Model(nn.Module):
@@ -106,15 +106,13 @@ class Model(nn.Module):
         self.layers = [Block(config) for _ in range(config.num_layers)]
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def hidden(self, tokens: mx.array, positions: mx.array, mask: mx.array, cache: Cache | None = None) -> tuple[mx.array, Cache]:
-        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head, and the cache."""
+    def hidden(self, tokens: mx.array, positions: mx.array, mask: mx.array, cache: Cache | None = None) -> mx.array:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T."""
         x = self.embed_tokens(tokens)
         rope = rope_tables(self.config, positions)
-        kept: Cache = []
         for index, layer in enumerate(self.layers):
-            x, pair = layer(x, rope, mask, cache[index] if cache else None)
-            kept.append(pair)
-        return self.norm(x), kept
+            x = layer(x, rope, mask, cache[index] if cache else None)
+        return self.norm(x)
 
 
 def build(config: ModelConfig, weights: Weights, dtype: str = "auto") -> Model:
@@ -137,7 +135,7 @@ def segment_mask(segments: mx.array) -> mx.array:
 
 def batch_nll(model: Model, batch: Batch) -> mx.array:
     """Summed negative log-likelihood over the batch's targets, in nats."""
-    hidden, _ = model.hidden(mx.array(batch.inputs), mx.array(batch.positions), segment_mask(mx.array(batch.segments)))
+    hidden = model.hidden(mx.array(batch.inputs), mx.array(batch.positions), segment_mask(mx.array(batch.segments)))
     return masked_cross_entropy(hidden, model.embed_tokens.weight, batch.targets, batch.mask)
 
 
@@ -150,5 +148,5 @@ def logits(model: Model, tokens: np.ndarray) -> np.ndarray:
     """tokens: (B, T) unpacked, unpadded -> float32 logits (B, T, V)."""
     ids = mx.array(np.asarray(tokens, np.int32))
     positions = mx.broadcast_to(mx.arange(ids.shape[1]), ids.shape)
-    hidden, _ = model.hidden(ids, positions, segment_mask(mx.ones_like(ids)))
+    hidden = model.hidden(ids, positions, segment_mask(mx.ones_like(ids)))
     return np.array(model.embed_tokens.as_linear(hidden).astype(mx.float32))

@@ -67,7 +67,7 @@ class Trainer:
                 mx.eval(loss, summed)
                 total += float(loss)
         count = sum(int(batch.mask.sum()) for batch in batches)
-        norm = float(mx.sqrt(sum((value.astype(mx.float32) ** 2).sum() for value in summed.values()))) / count
+        norm = float(mx.sqrt(sum(mx.square(value.astype(mx.float32)).sum() for value in summed.values()))) / count
         if not math.isfinite(norm) or not math.isfinite(total):
             return StepResult(total, count, norm, False)
         clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0

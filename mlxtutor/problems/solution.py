@@ -10,14 +10,14 @@ from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
 
 
 def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:
-    """Law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
+    """Givens, law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
 
     calculator=False leaves the evaluation to the student.
     """
     if calculator:
         return _with_calculator(solved, order)
     problem = solved.type
-    lines = [f"Law: {problem.law}", givens(solved, order)]
+    lines = [givens(solved, order), f"Law: {problem.law}"]
     lines += [f"{step.symbol} = {text}" for step, text in zip(problem.steps, _symbolic(solved))]
     direction = _from_givens(solved, problem.direction) if problem.direction else None
     check = _from_givens(solved, problem.check) or "the sign and size of the result must fit the picture."
@@ -37,7 +37,7 @@ def _from_givens(solved: Solved, text: Callable[[SimpleNamespace], str]) -> str 
 def _with_calculator(solved: Solved, order: Sequence[str]) -> list[str | dict[str, str]]:
     problem = solved.type
     parts: list[str | dict[str, str]] = []
-    text = f"Law: {problem.law}\n{givens(solved, order)}\n"
+    text = f"{givens(solved, order)}\nLaw: {problem.law}\n"
     for step, expression, result in zip(problem.steps, solved.expressions, solved.results):
         parts += [f"{text}{step.symbol} = ", {"calc": expression, "result": result}]
         text = f"{_space(step.unit)}\n"
@@ -87,12 +87,15 @@ def unit_check(solved: Solved) -> str:
 
 
 def givens(solved: Solved, order: Sequence[str], missing: str | None = None) -> str:
-    """`Given: q1 = 3 uC, r = 20 cm`: what the law needs, in the problem's order; last, a missing quantity as `r = ?`."""
-    items = [f"{symbol} = {solved.values[symbol].stated}" for symbol in order]
+    """`Given: 3 uC -> q1 = 3e-6, 20 cm -> r = 20e-2`: in the problem's order, in SI units; last, a missing quantity as `r = ?`.
+
+    The value stands before its symbol: so a small model copies it first, and has its unit when it chooses the symbol.
+    """
+    items = [f"{solved.values[symbol].stated} -> {symbol} = {solved.values[symbol]}" for symbol in order]
     return "Given: " + ", ".join(items + [f"{missing} = ?"] if missing else items)
 
 
 def missing_reply(solved: Solved, order: Sequence[str], symbol: str, name: str) -> str:
-    """What the tutor says when a quantity isn't given: the law, what it has, what it lacks, and a question for it."""
-    return (f"Law: {solved.type.law}\n{givens(solved, order, symbol)}\nMissing: {name} ({symbol})\n"
+    """What the tutor says when a quantity isn't given: what it has and lacks, the law that needs it, and a question for it."""
+    return (f"{givens(solved, order, symbol)}\nLaw: {solved.type.law}\nMissing: {name} ({symbol})\n"
             f"I can't compute the answer without it. What is {name}?")
