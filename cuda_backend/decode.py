@@ -58,7 +58,7 @@ class Decoder:
         return torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with these rows only."""
+        """Go on with these rows only, given in ascending order."""
         index = torch.from_numpy(np.asarray(rows, np.int64)).to(self.place)
         for layer in self.cache:
             layer.keep(index)

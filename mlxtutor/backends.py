@@ -60,7 +60,7 @@ class Trainer(Protocol):
 
 
 class Decoder(Protocol):
-    """Batched decoding with a KV cache; rows are prompts of any length."""
+    """Batched decoding with a KV cache; rows are prompts of any length. keep: rows in ascending order."""
 
     def step(self, forced: np.ndarray) -> np.ndarray: ...
     def keep(self, rows: np.ndarray) -> None: ...

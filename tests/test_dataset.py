@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -108,3 +109,18 @@ def test_a_file_is_no_folder(splits, tmp_path):
     (tmp_path / "em").write_text("x")
     with pytest.raises(TutorError, match="is a file"):
         write_splits(tmp_path / "em", splits, seed=3)
+
+
+def test_solutions_list_the_givens_in_the_problems_order(splits):
+    for row in splits["train"]:
+        reply = row["messages"][-1]["content"]
+        first = (reply if isinstance(reply, str) else reply[0]).split("\n")[0]
+        symbols = re.findall(r"-> (\w+) = ", first)
+        if row["kind"] != "concept":
+            assert sorted([*symbols, *filter(None, [row["answer"]["missing"]])]) == sorted(g["symbol"] for g in row["answer"]["givens"])
+            at = 0
+            for symbol in symbols:
+                text = next(given["text"] for given in row["answer"]["givens"] if given["symbol"] == symbol)
+                number = re.split(r"[ ]?[A-Za-zµμΩ°]", text)[0]  # noise may spell a unit differently
+                at = prompt_of(row).find(number, at) + len(number)
+                assert at >= len(number), f"{symbol} = {text} out of order in {prompt_of(row)!r}: {first}"

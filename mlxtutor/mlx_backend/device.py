@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 
 import mlx.core as mx
 
@@ -11,6 +12,14 @@ from mlxtutor.backends import Device
 from mlxtutor.errors import TutorError
 
 DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16}
+STREAMS = 2  # four were slower than two
+
+
+@cache
+def cpu_streams() -> tuple[mx.Stream, ...]:
+    """Streams to spread rows over: MLX's CPU works through a stream on one thread. None on a GPU or a single core."""
+    on_cpu = mx.default_device().type == mx.cpu and (os.cpu_count() or 1) > 1
+    return tuple(mx.new_stream(mx.cpu) for _ in range(STREAMS)) if on_cpu else ()
 
 
 def device(dtype: str = "auto") -> Device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 
 import mlx.core as mx
@@ -16,10 +15,10 @@ from mlxtutor.backends import StepResult, Weights
 from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import Batch
 from mlxtutor.mlx_backend import blas
+from mlxtutor.mlx_backend.device import cpu_streams
 from mlxtutor.mlx_backend.model import Model, batch_nll
 
 Flat = dict[str, mx.array]
-STREAMS = 2  # four were slower than two
 
 
 def _groups(model: Model, train: TrainConfig) -> tuple[list[str], list[str], list[str]]:
@@ -52,9 +51,7 @@ class Trainer:
         for _, optimizer, _, names in self.optimizers:
             optimizer.init({name: parameters[name] for name in names})
         self.gradient = nn.value_and_grad(model, batch_nll)
-        # MLX's CPU works through a stream on one thread: two streams of half the rows take both cores
-        on_cpu = mx.default_device().type == mx.cpu and (os.cpu_count() or 1) > 1
-        self.streams = [mx.new_stream(mx.cpu) for _ in range(STREAMS)] if on_cpu else []
+        self.streams = cpu_streams()
 
     def step(self, batches: Sequence[Batch], lr_scale: float) -> StepResult:
         """Gradients of the mean over all targets of the batches, clipped; skipped when not finite."""

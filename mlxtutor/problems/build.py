@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +13,8 @@ from mlxtutor.problems.types import CONSTANT_VALUES, ProblemType, Solved, draw
 from mlxtutor.problems.wording import Wording, compose, load_wordings
 
 OFF = {"role": "system", "content": "Calculator: off"}
-MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .2, .02, .12
+MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .25, .02, .12
+PRACTICE = (1, 2, 2, 4, 5)  # how often a type with one, two, ... five givens comes up: which number is which takes practice
 
 
 def trained_types() -> list[ProblemType]:
@@ -65,11 +67,13 @@ def make_row(identity: str, split: str, problem: ProblemType, rng: np.random.Gen
 
 def iter_rows(types: Sequence[ProblemType], split: str, rng: np.random.Generator, held: bool = False,
               prefix: str = "em") -> Iterator[dict]:
-    """Endless rows, the types in a fresh random order each round so that every one gets its share."""
+    """Endless rows in rounds, each in a fresh random order: the first of all types, the next ones of those that PRACTICE lets come
+    up so often, then all again."""
     index = 0
-    while True:
-        for i in rng.permutation(len(types)):
-            yield make_row(f"{prefix}-{split}-{index:06d}", split, types[int(i)], rng, held)
+    for turn in itertools.cycle(range(max(PRACTICE))):
+        chosen = [problem for problem in types if PRACTICE[len(problem.givens) - 1] > turn]
+        for i in rng.permutation(len(chosen)):
+            yield make_row(f"{prefix}-{split}-{index:06d}", split, chosen[int(i)], rng, held)
             index += 1
 
 
