@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 
@@ -10,10 +9,12 @@ import torch
 
 from mlxtutor.backends import Device
 from mlxtutor.errors import TutorError
+from mlxtutor.machine import cores
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Dense bf16 peaks in FLOP/s from NVIDIA's data sheets, by a part of the device's name.
-PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12, "3090": 71e12, "T4": 65e12}
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "4090": 165e12,
+         "3090": 71e12, "T4": 65e12}
 
 
 @cache
@@ -37,5 +38,5 @@ def device(dtype: str = "auto") -> Device:
     fast = _cpu_has_bf16()
     chosen = ("bfloat16" if fast else "float32") if dtype == "auto" else dtype
     reason = "the CPU has bf16 instructions" if fast else "the CPU has no bf16 instructions"
-    name = f"{platform.machine()} CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    name = f"{platform.machine()} CPU, {cores()} cores"
     return Device("torch", name, "cpu", chosen, reason if dtype == "auto" else "asked for")

@@ -55,7 +55,7 @@ class TrainConfig:
     beta2: float = 0.95
     eps: float = 1e-8
     grad_clip: float = 1.0         # global norm; 0 turns it off
-    row_len: int = 352             # tokens of a packed row
+    row_len: int = 448             # tokens of a packed row; the longest worked solution has 447
     batch_rows: int = 4           # rows of one forward pass
     accumulate: int = 1            # forward passes of one optimiser step
     epochs: int = 1                # passes over the stage's examples
@@ -102,7 +102,7 @@ class EvaluationConfig:
     types: int = 60
     others: int = 0                # 0: all of them
     batch_size: int = 200
-    max_new_tokens: int = 256
+    max_new_tokens: int = 384
 
     def __post_init__(self) -> None:
         _check_positive(self, "evaluation.", ["batch_size", "max_new_tokens"])

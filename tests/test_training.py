@@ -116,6 +116,13 @@ def test_skipped_steps_are_counted_and_the_run_goes_on(tmp_path):
     records = train(FakeBackend(skipped=[2, 3, 9]), tmp_path)
     assert [r["skipped"] for r in records[:11]] == [0, 0, 1, 2, 2, 2, 2, 2, 2, 3, 3] and records[-1]["skipped"] == 3
     assert math.isnan(records[2]["loss"]) and not math.isnan(records[4]["loss"])
+    logged = [json.loads(line, parse_constant=float.fromhex) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [r["loss"] is None for r in logged[:4]] == [False, False, True, True]  # JSON has no NaN
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(tmp_path):
+    with pytest.raises(TutorError, match="validation loss is nan .train.lr"):
+        train(FakeBackend(val_losses=[math.nan] * 9), tmp_path)
 
 
 def test_a_run_that_only_skips_is_given_up(tmp_path):

@@ -161,9 +161,9 @@ def _givens_line(rng: np.random.Generator) -> str:
     parts = [(symbol, value, pick(rng, wording.names[symbol])) for symbol, value in solved.values.items()]
     stated = "; ".join(pick(rng, (f"{symbol} = {value.printed}", f"{name} is {value.printed}")) for symbol, value, name in parts)
     numbers = givens(solved, list(solved.values)).removeprefix("Given: ")
-    form = pick(rng, ("{G}. Given: {n}.", "{G}. So {n}.", "{G}. Law: {l}. {c} Units: {u}", "Given: {n}\nLaw: {l}\n{x}",
-                      "{G}.\nGiven: {n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
-    text = form.format(G=capital(stated), n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
+    form = pick(rng, ("{g}. Given: {n}.", "{g}. So {n}.", "{g}. Law: {l}. {c} Units: {u}", "Given: {n}\nLaw: {l}\n{x}",
+                      "{g}.\nGiven: {n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
+    text = form.format(g=stated, n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
                        c=_constants(problem))
     return text.replace("  ", " ")
 

@@ -9,7 +9,7 @@ from mlxtutor.problems.suite import suite_rows
 from mlxtutor.text.chat import encode_chat
 
 
-def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 256, batch_size: int = 200) -> list[dict]:
+def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 384, batch_size: int = 200) -> list[dict]:
     """Greedy answers to rows (their assistant turns are not shown): `{"id", "answer", "tokens", "finish_reason"}` in order."""
     prompts = []
     for row in rows:
@@ -19,7 +19,7 @@ def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 256
     return [{"id": row["id"], "answer": a.text, "tokens": a.tokens, "finish_reason": a.finish_reason} for row, a in zip(rows, answers)]
 
 
-def evaluate_suite(loaded: LoadedModel, counts: dict[str, int], max_new_tokens: int = 256,
+def evaluate_suite(loaded: LoadedModel, counts: dict[str, int], max_new_tokens: int = 384,
                    batch_size: int = 200) -> tuple[dict, list[dict]]:
     """The summary over the splits of `em` (counts: problems of each; 0: none, of `others` all) and every answer."""
     rows = [row for split, n in counts.items() if n or split == "others" for row in suite_rows(split, n)]

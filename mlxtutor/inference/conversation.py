@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mlxtutor.text.chat import CALC, CALC_END, Content, check_messages, compact,
 from mlxtutor.text.tokenizer import Tokenizer
 
 CALCULATOR_OFF = OFF["content"]  # the system message that the tutor is trained to leave the evaluation to the student by
-REFUSAL = "Missing:"                # an answer that asks for what the problem does not give
+REFUSAL = re.compile("^Missing: ", re.MULTILINE)  # an answer that asks for what the problem does not give
 MIN_ANSWER = 32                     # tokens: a question that leaves fewer is too long
 
 
@@ -91,7 +92,7 @@ def recent(messages: list[dict], memory: int) -> list[dict]:
         return messages[-2 * memory - 1:]
     *earlier, last = messages
     texts = [last["content"]]
-    while len(earlier) > 1 and earlier[-1]["role"] == "assistant" and earlier[-1]["content"].startswith(REFUSAL):
+    while len(earlier) > 1 and earlier[-1]["role"] == "assistant" and REFUSAL.search(earlier[-1]["content"]):
         texts.insert(0, earlier[-2]["content"])
         earlier = earlier[:-2]
     return [{"role": "user", "content": "\n".join(texts)}]

@@ -76,7 +76,7 @@ def check_length(loaded: LoadedModel, prompt: Sequence[int], where: str = "the c
         raise TutorError(f"{where} has {len(prompt)} tokens; the model reads {loaded.max_seq_len}, its answer included (shorten it)")
 
 
-def generate(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 256, sampling: Sampling = GREEDY,
+def generate(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 384, sampling: Sampling = GREEDY,
              batch_size: int = 200) -> list[Answer]:
     """Answers to prompts (token ids), in their order; batches are of similar length."""
     answers: dict[int, Answer] = {}
@@ -85,7 +85,7 @@ def generate(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_toke
     return [answers[i] for i in range(len(prompts))]
 
 
-def generate_batches(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 256, sampling: Sampling = GREEDY,
+def generate_batches(loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int = 384, sampling: Sampling = GREEDY,
                      batch_size: int = 200) -> Iterator[dict[int, Answer]]:
     """generate, a batch at a time: its answers by the prompt's index."""
     for index, prompt in enumerate(prompts):

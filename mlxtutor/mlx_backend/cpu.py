@@ -15,7 +15,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # malloc.h of glibc
 
 def prepare(library: str | None = None) -> BlasInfo:
     """Connect the BLAS (see `blas.preload`), keep freed memory, and let two streams run side by side."""
-    os.environ.setdefault("MLX_BFS_MAX_WIDTH", GRAPH_WIDTH)
+    if sys.platform == "linux":  # a Mac computes on Metal, with MLX's own choice
+        os.environ.setdefault("MLX_BFS_MAX_WIDTH", GRAPH_WIDTH)
     keep_freed_memory()
     return preload(library)
 

@@ -107,6 +107,8 @@ class Decoder:
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these rows only, given in ascending order."""
         rows, kept, start = np.asarray(rows), [], 0
+        if not len(rows) or (np.diff(rows) <= 0).any():
+            raise ValueError(f"rows to keep must be some, in ascending order (got {rows.tolist()})")
         for stream, part in zip(self.streams, self.parts):
             mine = rows[(rows >= start) & (rows < start + len(part.logits))] - start
             start += len(part.logits)

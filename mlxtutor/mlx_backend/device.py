@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 
@@ -10,6 +9,7 @@ import mlx.core as mx
 
 from mlxtutor.backends import Device
 from mlxtutor.errors import TutorError
+from mlxtutor.machine import cores
 
 DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16}
 STREAMS = 2  # four were slower than two
@@ -17,8 +17,8 @@ STREAMS = 2  # four were slower than two
 
 @cache
 def cpu_streams() -> tuple[mx.Stream, ...]:
-    """Streams to spread rows over: MLX's CPU works through a stream on one thread. None on a GPU or a single core."""
-    on_cpu = mx.default_device().type == mx.cpu and (os.cpu_count() or 1) > 1
+    """Streams to spread rows over: MLX's CPU works through a stream on one thread. Empty on a GPU or a single core."""
+    on_cpu = mx.default_device().type == mx.cpu and cores() > 1
     return tuple(mx.new_stream(mx.cpu) for _ in range(STREAMS)) if on_cpu else ()
 
 
@@ -33,6 +33,5 @@ def device(dtype: str = "auto") -> Device:
         return Device("mlx", name, "metal", chosen, "asked for" if asked else "a micro model trains best in float32 on Metal")
     if mx.default_device().type == mx.gpu:
         return Device("mlx", "CUDA GPU", "cuda", chosen, "asked for" if asked else "a micro model trains best in float32")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     reason = "asked for" if asked else "MLX's CPU sends only float32 products to the BLAS"
-    return Device("mlx", f"{platform.machine()} CPU, {cores} cores", "cpu", chosen, reason)
+    return Device("mlx", f"{platform.machine()} CPU, {cores()} cores", "cpu", chosen, reason)

@@ -14,7 +14,7 @@ from mlxtutor.problems.wording import Wording, compose, load_wordings
 
 OFF = {"role": "system", "content": "Calculator: off"}
 MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .25, .02, .12
-PRACTICE = (1, 2, 2, 4, 5)  # how often a type with one, two, ... five givens comes up: which number is which takes practice
+PRACTICE = (1, 2, 2, 4, 5)  # how often a type with one, two, ... five or more givens comes up: which number is which takes practice
 
 
 def trained_types() -> list[ProblemType]:
@@ -58,11 +58,17 @@ def make_row(identity: str, split: str, problem: ProblemType, rng: np.random.Gen
     if kind == "missing" and problem.removable:
         missing = problem.removable[int(rng.integers(len(problem.removable)))]
     prompt = compose(rng, wording, solved.values, missing, held)
-    reply: object = worked(solved, prompt.order, calculator)
+    reply: object
     if missing:
         reply = missing_reply(solved, prompt.order, missing, wording.names[missing][0])
+    else:
+        reply = worked(solved, prompt.order, calculator)
     drawn = "missing" if missing else "value"
     return _row(identity, split, problem, drawn, calculator, prompt.text, reply, _answer(solved, wording, missing))
+
+
+def _practice(problem: ProblemType) -> int:
+    return PRACTICE[min(len(problem.givens), len(PRACTICE)) - 1]
 
 
 def iter_rows(types: Sequence[ProblemType], split: str, rng: np.random.Generator, held: bool = False,
@@ -71,7 +77,7 @@ def iter_rows(types: Sequence[ProblemType], split: str, rng: np.random.Generator
     up so often, then all again."""
     index = 0
     for turn in itertools.cycle(range(max(PRACTICE))):
-        chosen = [problem for problem in types if PRACTICE[len(problem.givens) - 1] > turn]
+        chosen = [problem for problem in types if _practice(problem) > turn]
         for i in rng.permutation(len(chosen)):
             yield make_row(f"{prefix}-{split}-{index:06d}", split, chosen[int(i)], rng, held)
             index += 1

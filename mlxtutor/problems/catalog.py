@@ -10,7 +10,7 @@ from mlxtutor.problems.types import ProblemType
 FAMILIES = {"coulomb": coulomb.TYPES, "field": field.TYPES, "gauss": gauss.TYPES, "potential": potential.TYPES,
             "capacitance": capacitance.TYPES, "circuits": circuits.TYPES}
 
-# The rarer types and near copies of others: they make the split `types`.
+# The rarer types, and near copies of others, that none of the hand-written test problems needs: they make the split `types`.
 HELD = {
     "coulomb": "acceleration square levitation hydrogen_like",
     "field": "finite_line_bisector semicircle_center dipole_energy oil_drop dipole_equator two_lines",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from mlxtutor.problems.types import AXIS_ANGLE, Given, ProblemType, Step, axis_angle
+from mlxtutor.problems.types import Given, ProblemType, Step
 
 Check = Callable[[SimpleNamespace], str]
 BREAKDOWN = 3e6  # N/C, dry air
@@ -125,9 +125,9 @@ def similar(a: float, b: float, factor: float = 20.) -> bool:
 
 
 def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str, check: Check,
-          before: tuple[Step, ...] = (), **options) -> ProblemType:
+          **options) -> ProblemType:
     symbol = law.split(" = ")[0]
-    return ProblemType(f"field_{name}", "field", givens, law, (*before, Step(symbol, expression, unit)), units, check, **options)
+    return ProblemType(f"field_{name}", "field", givens, law, (Step(symbol, expression, unit),), units, check, **options)
 
 
 POINTS = (
@@ -149,7 +149,6 @@ POINTS = (
           accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.d / 2, v.d / 2)),
     _type("two_right_angle", (charge("q1"), charge("q2"), length("a"), length("b")), "E = k*sqrt((q1/a^2)^2+(q2/b^2)^2)",
           "{k}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N/C", "[k]*[q1]/[a]^2", corner_check,
-          before=(AXIS_ANGLE,), direction=axis_angle,
           accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and similar(v.a, v.b) and textbook_field(v)),
 )
 CONTINUA = (

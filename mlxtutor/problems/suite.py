@@ -38,7 +38,7 @@ def written() -> list[dict]:
 
 
 def suite_rows(split: str, n: int = 0, seed: int = SUITE_SEED) -> list[dict]:
-    """The first n problems of a split (0: 500, and all of `others`)."""
+    """The first n problems of a split; n = 0: 500 of a generated one, all of `others`."""
     if split == "others":
         return written()[:n or None]
     return _generated(split, n or 500, seed)

@@ -85,7 +85,7 @@ def compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     symbols = list(values)
     marked = {s: replace(v, printed=v.printed + MARKS[i]) for i, (s, v) in enumerate(values.items())}
     text = _compose(rng, wording, marked, missing, held)
-    order = tuple(symbols[MARKS.index(c)] for c in text if c in MARKS)
+    order = tuple(dict.fromkeys(symbols[MARKS.index(c)] for c in text if c in MARKS))
     return Prompt(text.translate({ord(c): None for c in MARKS}), order)
 
 

@@ -7,7 +7,6 @@ a superscript or subscript digit: 10⁻¹³ is then read like any other exponent
 
 import codecs
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2 as model_pb2
 
 from mlxtutor.errors import TutorError
+from mlxtutor.files import write_atomic
 
 MODEL_FILE = "tokenizer.model"
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|calc|>", "<|result|>", "<|/calc|>")
@@ -94,7 +94,8 @@ class Tokenizer:
 
     def save(self, directory: Path) -> Path:
         """Write tokenizer.model, whole or not at all."""
-        return _write_whole(self.model, directory / MODEL_FILE)
+        write_atomic(directory / MODEL_FILE, self.model)
+        return directory / MODEL_FILE
 
 
 class StreamDecoder:
@@ -144,7 +145,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> Tokeni
     except RuntimeError as error:
         raise _training_error(str(error), vocab_size) from error
     tokenizer = Tokenizer(written.getvalue(), str(path))
-    _write_whole(tokenizer.model, path)
+    write_atomic(path, tokenizer.model)
     return tokenizer
 
 
@@ -193,11 +194,3 @@ def _load_processor(model: bytes, name: str) -> sentencepiece.SentencePieceProce
     if proto.normalizer_spec.add_dummy_prefix:
         raise TutorError(f"{name}: trained with add_dummy_prefix (needed: add_dummy_prefix=False)")
     return processor
-
-
-def _write_whole(data: bytes, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
-    return path

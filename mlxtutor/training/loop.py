@@ -65,7 +65,7 @@ class _Run:
         return int(progress["step"])
 
     def save(self, step: int, record: Record) -> None:
-        progress = {"tokens": self.tokens, "skipped": self.skipped, "best": self.best, "record": record}
+        progress = {"tokens": self.tokens, "skipped": self.skipped, "best": self.best, "record": _json_able(record)}
         save_checkpoint(self.folder / "checkpoints", step, self.backend.weights(self.model), self.trainer.state(), progress)
 
     def count(self, result: StepResult, batches: list[Batch]) -> None:
@@ -119,7 +119,7 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
             record = _record(index + 1, len(steps), run, result, scale, (run.tokens - before) / (time.perf_counter() - began))
             if index + 1 in evaluations:
                 record |= _evaluate(run, val, data.val_bytes, sample)
-            log.write(json.dumps(record) + "\n")
+            log.write(json.dumps(_json_able(record)) + "\n")
             log.flush()
             if index + 1 in checkpoints:
                 run.save(index + 1, record)
@@ -133,6 +133,8 @@ def _record(step: int, steps: int, run: _Run, result: StepResult, scale: float, 
 
 def _evaluate(run: _Run, val: list[Batch], val_bytes: int, sample: Callable[[Any], str] | None) -> Record:
     loss = validate(run.backend, run.model, val)
+    if not math.isfinite(loss):
+        raise TutorError(f"the validation loss is {loss} (train.lr {run.train.lr}, train.muon_lr {run.train.muon_lr}: lower them)")
     record: Record = {"val_loss": loss, "best": run.keep_best(loss)}
     if val_bytes:
         targets = sum(int(batch.mask.sum()) for batch in val)
@@ -140,6 +142,11 @@ def _evaluate(run: _Run, val: list[Batch], val_bytes: int, sample: Callable[[Any
     if sample:
         record["sample"] = sample(run.model)
     return record
+
+
+def _json_able(record: Record) -> Record:
+    """A skipped step's loss and norm are not finite, which JSON has no word for: null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()}
 
 
 def _log(path: Path, first: int) -> Any:

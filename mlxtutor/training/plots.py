@@ -16,7 +16,8 @@ def plot_losses(stages: list[tuple[str, Path]], path: Path) -> None:
     figure, axes = plt.subplots(1, len(stages), figsize=(4 * len(stages), 3.2), squeeze=False, layout="constrained")
     for axis, (name, metrics) in zip(axes[0], stages):
         records = [json.loads(line) for line in metrics.read_text().splitlines()]
-        steps, losses = [r["step"] for r in records], [r["loss"] for r in records]
+        taken = [r for r in records if r["loss"] is not None]  # null: a skipped step
+        steps, losses = [r["step"] for r in taken], [r["loss"] for r in taken]
         axis.plot(steps, losses, color="#b8c4d6", linewidth=.7, label="training step")
         axis.plot(steps, _smooth(losses), color="#28518f", label="training, smoothed")
         marked = [r for r in records if "val_loss" in r]
