@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
+import numpy as np
 import pytest
 
 from mlxtutor.datasets.rows import read_json_lines, read_rows
 from mlxtutor.errors import TutorError
+from mlxtutor.evaluation.answer_scores import score_answer
 from mlxtutor.problems import dataset
-from mlxtutor.problems.build import prompt_of
+from mlxtutor.problems.build import PRACTICE, iter_rows, prompt_of, trained_types
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.dataset import MANIFEST, build_splits, prompt_key, write_splits
 from mlxtutor.problems.suite import test_prompts as suite_prompts
 from mlxtutor.problems.suite import written
+from mlxtutor.problems.types import draw
+from mlxtutor.problems.wording import Wording, compose
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +129,34 @@ def test_solutions_list_the_givens_in_the_problems_order(splits):
                 number = re.split(r"[ ]?[A-Za-zµμΩ°]", text)[0]  # noise may spell a unit differently
                 at = prompt_of(row).find(number, at) + len(number)
                 assert at >= len(number), f"{symbol} = {text} out of order in {prompt_of(row)!r}: {first}"
+
+
+def test_every_trained_types_own_solutions_are_right_to_the_scorer():
+    rows = itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(8)), 330)
+    for row in rows:
+        if row["kind"] != "concept":
+            score = score_answer(row, row["messages"][-1]["content"])
+            assert score.correct and score.format and not score.invented and score.unit_check is not False, (row["messages"], score)
+
+
+def test_types_with_more_givens_come_up_more_often():
+    names = [row["type"] for row in itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(9)), 4 * 237)]
+    counts = {problem.name: names.count(problem.name) for problem in trained_types()}
+    one_cycle = sum(PRACTICE[len(problem.givens) - 1] for problem in trained_types())
+    for problem in trained_types():
+        assert abs(counts[problem.name] - PRACTICE[len(problem.givens) - 1] * len(names) / one_cycle) <= max(PRACTICE)
+    assert set(names[:len(trained_types())]) == {problem.name for problem in trained_types()}  # the first round has all
+
+
+def test_the_order_is_the_texts():
+    problem = TYPES["coulomb_pair_force"]
+    values = draw(problem, np.random.default_rng(1)).values
+    blank = {field: () for field in Wording.__dataclass_fields__}
+    for places in itertools.permutations(values):
+        text = "We have " + ", then ".join("{" + symbol + "}" for symbol in places) + "."
+        wording = Wording(**{**blank, "names": {}, "wholes": (text,), "scenes": (text,), "questions": ("What now?",), "targets": ("it",),
+                             "contexts": ("Here.",), "wholes_held": (text,), "scenes_held": (text,), "questions_held": ("What?",),
+                             "targets_held": ("the force",)})
+        for seed in range(5):
+            assert compose(np.random.default_rng(seed), wording, values, held=True).order == places
+            assert compose(np.random.default_rng(seed), wording, values, places[1], held=True).order == (places[0], places[2])

@@ -80,6 +80,24 @@ def test_keep_goes_on_with_the_rows_left(backend, model):
     assert third.tolist() == wanted[[2, 5], 7:].tolist()
 
 
+def test_the_cache_grows_past_its_first_room(backend, model):
+    prompts = prompts_of_lengths()[1:4]
+    decoder = backend.decode(model, prompts, GREEDY)
+    taken = decode(decoder, 3, 80)
+    for row, prompt in enumerate(prompts):
+        assert np.abs(next_logits(decoder)[row] - full_logits(backend, model, [*prompt, *taken[row].tolist()])).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("kept", [[0], [5], [4, 5]], ids=str)
+def test_rows_left_on_one_side_go_on(backend, model, kept):
+    prompts = prompts_of_lengths()
+    whole, part = (backend.decode(model, prompts, GREEDY) for _ in range(2))
+    wanted = decode(whole, 6, 7)
+    decode(part, 6, 3)
+    part.keep(np.array(kept))
+    assert decode(part, len(kept), 4).tolist() == wanted[kept, 3:].tolist()
+
+
 def test_sampling_is_a_function_of_the_seed(backend, model):
     prompts = prompts_of_lengths()
     runs = [decode(backend.decode(model, prompts, Sampling(1.0, 1.0, seed)), 6, 12).tolist() for seed in (1, 1, 2)]

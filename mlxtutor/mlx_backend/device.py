@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from functools import cache
+import threading
 
 import mlx.core as mx
 
@@ -15,11 +15,18 @@ DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16}
 STREAMS = 2  # four were slower than two
 
 
-@cache
+_LOCAL = threading.local()
+
+
 def cpu_streams() -> tuple[mx.Stream, ...]:
-    """Streams to spread rows over: MLX's CPU works through a stream on one thread. Empty on a GPU or a single core."""
-    on_cpu = mx.default_device().type == mx.cpu and cores() > 1
-    return tuple(mx.new_stream(mx.cpu) for _ in range(STREAMS)) if on_cpu else ()
+    """Streams to spread rows over: MLX's CPU works through a stream on one thread. Empty on a GPU or a single core.
+
+    Each thread has its own: MLX lets a stream be used only by the thread that made it.
+    """
+    if not hasattr(_LOCAL, "streams"):
+        on_cpu = mx.default_device().type == mx.cpu and cores() > 1
+        _LOCAL.streams = tuple(mx.new_stream(mx.cpu) for _ in range(STREAMS)) if on_cpu else ()
+    return tuple(_LOCAL.streams)
 
 
 def device(dtype: str = "auto") -> Device:

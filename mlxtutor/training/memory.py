@@ -8,6 +8,7 @@ from mlxtutor.config import EvaluationConfig, ModelConfig, TrainConfig
 from mlxtutor.training.initial import parameter_count, shapes
 
 FLOAT = 4
+ROOM = 64  # positions by which the backends let a key-value cache grow
 EXAMPLE_BYTES_PER_TOKEN = 45  # a list's pointer and integer for the id, a pointer for the mask, and the arrays made of them
 
 
@@ -38,7 +39,7 @@ def training_bytes(config: ModelConfig, train: TrainConfig, targets: int) -> int
 def decoding_bytes(config: ModelConfig, batch_size: int, prompt: int, answer: int) -> int:
     """Weights, one layer's activations over a batch of prompts of `prompt` tokens, and the key-value cache when the answers are
     `answer` tokens long; growing it copies a layer at a time."""
-    cache = 2 * batch_size * (prompt + answer) * config.num_kv_heads * config.head_dim * (config.num_layers + 1)
+    cache = 2 * batch_size * (prompt + answer + ROOM) * config.num_kv_heads * config.head_dim * (config.num_layers + 1)
     prefill = batch_size * prompt * layer_width(config, prompt)
     return FLOAT * (parameter_count(config) + cache + prefill + 2 * batch_size * config.vocab_size)
 
