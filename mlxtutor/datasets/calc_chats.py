@@ -88,9 +88,11 @@ def _formula(rng: np.random.Generator) -> list[Message]:
     system = [OFF] if rng.random() < OFF_SHARE else []
     missing = _removable(rng, problem.name) if rng.random() < MISSING_SHARE else None
     prompt = compose(rng, wording, solution.values, missing)
-    reply: object = worked(solution, prompt.order, not system)
+    reply: object
     if missing:
         reply = missing_reply(solution, prompt.order, missing, wording.names[missing][0])
+    else:
+        reply = worked(solution, prompt.order, not system)
     return [*system, *_turn(prompt.text, reply)]
 
 
