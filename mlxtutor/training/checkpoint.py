@@ -9,23 +9,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 
-from mlxtutor.files import sync
+from mlxtutor.files import sync, write_atomic
 
 Weights = dict[str, np.ndarray]
 
 
 def save_weights(path: Path, weights: Weights) -> None:
-    """A safetensors file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(weights, str(beside), metadata={"format": "pt"})
-        sync(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """A safetensors file, atomically; save_file would leave a temporary file of its own where it is killed."""
+    write_atomic(path, save(weights, metadata={"format": "pt"}))
 
 
 def load_weights(path: Path) -> Weights:
