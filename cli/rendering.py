@@ -13,7 +13,7 @@ from mlxtutor.text.chat import CALC, CALC_END, RESULT, parse_parts, plain
 from .typesetting import expression, formula, prose, visible
 
 CALL_SIGN = "⌗"
-_TUTOR_LABEL = re.compile(r"(Law|Given|Units|Check|Answer|Missing):(?= )")
+_TUTOR_LABEL = re.compile(r"(Topic|Given|Law|Units|Check|Answer|Missing):(?= )")
 _HEADING = re.compile(r"#{1,6} +(.*?) *#*$")
 _BULLET = re.compile(r"( *)[-*+] +(?=\S)")
 _MARK = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|(?<![\w*])\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*(?![\w*])|`([^`]+)`")

@@ -43,14 +43,15 @@ def check_units(problem: ProblemType, n: int = 10) -> None:
 def check_solutions(problem: ProblemType, n: int = 50) -> None:
     """Check sentence, direction and both forms of the solution exist for every draw; the law names what is computed."""
     for solved in draws(problem, n, seed=2):
-        sentence = problem.check(solved.namespace)
-        assert "\n" not in sentence and len(sentence.split()) < 14 and sentence.endswith("."), f"{problem.name}: {sentence}"
+        sentence = problem.sanity(solved.namespace)
+        assert "\n" not in sentence and len(sentence.split()) < 15 and sentence.endswith("."), f"{problem.name}: {sentence}"
         if solved.direction is not None:
             assert DIRECTION.fullmatch(solved.direction), f"{problem.name}: {solved.direction}"
         order = list(solved.values)
         assert len(worked(solved, order)) == 2 * len(problem.steps) + 1
         off = worked(solved, order, calculator=False)
-        assert off.startswith("Given: ") and f"\nLaw: {problem.law}\n" in off and solved.results[-1] not in off.rpartition("Answer:")[2]
+        assert off.startswith("Topic: ") and f"\nLaw: {problem.law}\nGiven: " in off
+        assert solved.results[-1] not in off.rpartition("Answer:")[2]
     assert problem.law.isascii() and len(problem.law) < 60
 
 

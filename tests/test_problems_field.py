@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from problem_checks import answers, draws
@@ -148,59 +146,19 @@ def test_answers_against_independent_method(name):
 @pytest.mark.parametrize("name", ["two_between", "midpoint"])
 def test_direction_and_signs_on_a_line(name):
     for solved in draws(BY_NAME[name], 20, seed=5):
-        v, sentence = solved.namespace, BY_NAME[name].check(solved.namespace)
+        v, sentence = solved.namespace, BY_NAME[name].sanity(solved.namespace)
         x = v.x if name == "two_between" else v.d / 2
         assert 0 < x < v.d
         parts = [field((x, 0), [source])[0] for source in line_pair(v)]
         assert solved.direction == ("to the right" if sum(parts) > 0 else "to the left")
-        assert ("oppose" in sentence) == (parts[0] * parts[1] < 0)
+        assert ("opposite fields" in sentence) == (parts[0] * parts[1] < 0)
 
 
 def test_direction_of_a_point_charge():
     for solved in draws(BY_NAME["point"], 20, seed=5):
         outward = field((solved.namespace.r, 0), [(solved.namespace.q, (0, 0))])[0] > 0
         assert solved.direction == ("away from the charge" if outward else "toward the charge")
-        assert solved.direction.split()[0] in BY_NAME["point"].check(solved.namespace)
-
-
-POINT_LIMIT = {"finite_line_bisector": lambda v: abs(K * v.Q / v.r**2), "ring_axis": lambda v: abs(K * v.Q / v.x**2),
-               "line_axis": lambda v: abs(K * vars(v)["lambda"] * v.L / v.d**2)}
-OTHER_LIMIT = {"finite_line_bisector": lambda v: straight(abs(v.Q) / v.L, -np.inf, np.inf, v.r),
-               "disk_axis": lambda v: abs(v.sigma) / (2 * EPS0)}
-
-
-@pytest.mark.parametrize("name", ["finite_line_bisector", "ring_axis", "line_axis", "disk_axis"])
-def test_limits_that_checks_name(name):
-    for solved in draws(BY_NAME[name], 60, seed=6):
-        v, sentence = solved.namespace, BY_NAME[name].check(solved.namespace)
-        if "nearly a point" in sentence:
-            assert pytest.approx(POINT_LIMIT[name](v), rel=.1) == v.E
-        elif "nearly" in sentence:
-            assert pytest.approx(OTHER_LIMIT[name](v), rel=.1) == v.E
-        elif sentence.startswith("less than"):
-            assert (POINT_LIMIT.get(name) or OTHER_LIMIT[name])(v) * (1 + NEAR) > v.E
-
-
-def test_comparisons_that_checks_state():
-    claims = {"fewer than 1000": lambda v: v.q < 1000 * 1.6e-19, "at least 1000": lambda v: v.q >= 999 * 1.6e-19,
-              "would not spark": lambda v: v.E < 3e6, "would spark": lambda v: v.E >= 3e6, "much larger than g": lambda v: v.a > 98,
-              "not far above g": lambda v: v.a <= 98, "close to the maximum": lambda v: v.tau > .9 * v.p * v.E,
-              "well below the maximum": lambda v: v.tau < .4 * v.p * v.E, "below the maximum": lambda v: v.tau < v.p * v.E,
-              "repel": lambda v: v.lambda1 * v.lambda2 > 0, "attract": lambda v: v.lambda1 * v.lambda2 < 0,
-              "less than k\\*Q/R\\^2": lambda v: abs(K * v.Q / v.R**2) > v.E,
-              "q1 gives": lambda v: abs(v.q1) * v.b**2 >= abs(v.q2) * v.a**2,
-              "q2 gives": lambda v: abs(v.q2) * v.a**2 > abs(v.q1) * v.b**2, "energy is negative": lambda v: v.U < 0,
-              "less than a nanocoulomb": lambda v: v.q < 1e-9, "less than a microcoulomb": lambda v: 1e-9 <= v.q < 1e-6,
-              "a microcoulomb or more": lambda v: v.q >= 1e-6, "less than a centimeter": lambda v: v.r < .01,
-              "less than a meter": lambda v: .01 <= v.r < 1, "a meter or more": lambda v: v.r >= 1}
-    seen = set()
-    for problem in TYPES:
-        for solved in draws(problem, 40, seed=7):
-            for claim, holds in claims.items():
-                if re.search(claim, problem.check(solved.namespace)):
-                    assert holds(solved.namespace), f"{problem.name}: {claim} {solved.namespace}"
-                    seen.add(claim)
-    assert set(claims) - seen <= {"would spark"}
+        assert solved.direction.split()[0] in BY_NAME["point"].sanity(solved.namespace)
 
 
 def test_twice_the_field_beside_a_dipole():

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from problem_checks import UNITS, answers, draws
+from problem_checks import UNITS, answers
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 
@@ -129,59 +129,3 @@ def test_answers_against_independent_method(name):
         elif name == "triangle_energy":
             scale = K / v.a * sum(abs(a * b) for a, b in combinations((v.q1, v.q2, v.q3), 2))
         assert answer == pytest.approx(REFERENCE[name](v), abs=NEAR * scale), f"{name}: {v}"
-
-
-def test_signs_that_checks_state():
-    result = {"point": "V", "sphere_surface": "V", "square_center": "V", "point_charge": "q", "work_from_infinity": "W",
-              "pair_energy": "U", "sphere_inside": "Q"}
-    for name, symbol in result.items():
-        for solved in draws(BY_NAME[name], 30, seed=6):
-            sentence = BY_NAME[name].check(solved.namespace)
-            assert ("positive" in sentence) == (vars(solved.namespace)[symbol] > 0), f"{name}: {sentence}"
-    for solved in draws(BY_NAME["triangle_energy"], 60, seed=6):
-        v, sentence = solved.namespace, BY_NAME["triangle_energy"].check(solved.namespace)
-        assert ("positive" in sentence) == (v.U > 0)
-        assert sentence.startswith("all charges alike") == (abs(np.sign([v.q1, v.q2, v.q3]).sum()) == 3)
-
-
-def test_nearer_point_is_higher_only_for_a_positive_charge():
-    for solved in draws(BY_NAME["difference_point"], 40, seed=6):
-        v, sentence = solved.namespace, BY_NAME["difference_point"].check(solved.namespace)
-        named_a, higher = sentence.startswith("A"), "higher" in sentence
-        assert (v.V_ab > 0) == (named_a == higher)
-        assert named_a == (v.r_a < v.r_b)
-
-
-def test_bounds_that_checks_state():
-    for solved in draws(BY_NAME["sphere_inside"], 30, seed=6):
-        v = solved.namespace
-        assert brought(abs(v.Q), v.R) * (1 - NEAR) < abs(v.V) < 1.5 * brought(abs(v.Q), v.R) * (1 + NEAR)
-    for name in ("ring_axis", "disk_axis"):
-        for solved in draws(BY_NAME[name], 40, seed=6):
-            v, sentence = solved.namespace, BY_NAME[name].check(solved.namespace)
-            center = hoop(v.Q, v.R, 0) if name == "ring_axis" else v.sigma * v.R / (2 * EPS0)
-            if "nearly a point" in sentence:
-                assert pytest.approx(brought(v.Q, v.x), rel=.1) == v.V
-            else:
-                assert abs(v.V) < abs(center) * (1 + NEAR)
-    for solved in draws(BY_NAME["dipole"], 60, seed=6):
-        v, sentence = solved.namespace, BY_NAME["dipole"].check(solved.namespace)
-        most = K * v.p / v.r**2
-        assert v.V > 0 and ("close to the maximum" not in sentence or .9 * most < v.V) and ("small" not in sentence or .3 * most > v.V)
-
-
-def test_sizes_that_checks_state():
-    claims = {"below 1% of": lambda v: v.v < .01 * 2.998e8, "below the speed of light": lambda v: v.v < .3 * 2.998e8,
-              "above 10 kV": lambda v: v.V >= 1e4, "below 10 kV": lambda v: v.V < 1e4, "less than 1e-13": lambda v: v.r < 1e-13,
-              "1e-13 m or more": lambda v: 1e-13 <= v.r < 1e-11, "less than a centimeter": lambda v: v.r < .01,
-              "less than a meter": lambda v: .01 <= v.r < 1, "a meter or more": lambda v: v.r >= 1, "would not spark": lambda v: v.E < 3e6,
-              "would spark": lambda v: v.E >= 3e6, "W is negative": lambda v: v.W < 0, "needs work": lambda v: v.W > 0,
-              "r is less than R": lambda v: v.r < v.R}
-    seen = set()
-    for problem in TYPES:
-        for solved in draws(problem, 60, seed=7):
-            for claim, holds in claims.items():
-                if claim in problem.check(solved.namespace):
-                    assert holds(solved.namespace), f"{problem.name}: {claim} {solved.namespace}"
-                    seen.add(claim)
-    assert seen == set(claims) or set(claims) - seen <= {"above 10 kV", "1e-13 m or more"}

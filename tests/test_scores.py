@@ -12,12 +12,14 @@ from mlxtutor.evaluation.intervals import wilson
 from mlxtutor.evaluation.report import render_comparison, render_report
 from mlxtutor.evaluation.suite import summarise
 
-GIVEN = "Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, 20 cm -> r = 20e-2\n"
-RIGHT = (GIVEN + "Law: F = k*q1*q2/r^2\nF = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
+TOPIC = "Topic: the force between two charges\n"
+LAW = "Law: F = k*|q1|*|q2|/r^2\n"
+GIVEN = TOPIC + LAW + "Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, 20 cm -> r = 20e-2\n"
+RIGHT = (GIVEN + "F = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
          "Units: N*m^2/C^2*uC*nC/cm^2 = N\nCheck: opposite charges, so they attract.\nAnswer: 0.003371 N, attractive")
-OFF = (GIVEN + "Law: F = k*q1*q2/r^2\nF = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"
+OFF = (GIVEN + "F = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"
        "Check: opposite charges, so they attract.\nAnswer: evaluate the expression; the unit is N, attractive")
-ASK = ("Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, r = ?\nLaw: F = k*q1*q2/r^2\nMissing: the distance between the charges (r)\n"
+ASK = (GIVEN.replace(", 20 cm -> r = 20e-2", "") + "Missing: r, the distance between the charges\n"
        "I can't compute the answer without it. What is the distance between the charges?")
 PROBLEM = "Charges of 3 μC and −5 nC are 20 cm apart. What force acts between them, and is it attractive or repulsive?"
 GIVENS = [{"symbol": "q1", "text": "3 μC", "value": 3e-6, "unit": "uC", "names": ["the first charge", "charge 1"]},
@@ -48,7 +50,7 @@ def test_the_right_answers_get_every_point():
 
 def test_parts_score_as_their_text():
     call = {"calc": "8.99e9*3e-6*5e-9/20e-2^2", "result": "0.003371"}
-    parts = [GIVEN + "Law: F = k*q1*q2/r^2\nF = ", call, RIGHT.split("<|/calc|>")[1]]
+    parts = [GIVEN + "F = ", call, RIGHT.split("<|/calc|>")[1]]
     assert score_answer(ROW, parts) == score_answer(ROW, RIGHT)
 
 
@@ -66,7 +68,8 @@ def test_parts_score_as_their_text():
     ("opposite charges", "with 4.7e-5 C involved, charges", {"invented"}),
     ("<|result|>0.003371", "<|result|>0.004371", {"invented"}),                             # no calculator said that
     ("*5e-9/", "*7e-9/", {"invented"}),
-    ("Law: F = k*q1*q2/r^2\n", "", {"format"}),
+    (LAW, "", {"format"}),
+    (TOPIC, "", {"format"}),
     ("Check: opposite charges, so they attract.\n", "", {"format"}),
     (" N\nUnits", " N\nI think\nUnits", {"format"}),
 ])
@@ -133,8 +136,8 @@ def test_directions(direction, said, right):
     ("You haven't given the distance between the charges. Could you tell me that?", True, True),
     ("I can't find the force: with q1 = 3 μC and q2 = -5 nC I still need to know r.", True, True),
     ("How far apart are they? I cannot determine the force without the separation.", True, True),
-    ("Missing: the second charge (q2)\nI can't compute the answer without it. What is the second charge?", True, False),
-    ("Missing: the second charge (r)\nI can't compute the answer without it. What is the second charge?", True, False),
+    ("Missing: q2, the second charge\nI can't compute the answer without it. What is the second charge?", True, False),
+    ("Missing: r, the second charge\nI can't compute the answer without it. What is the second charge?", True, False),
     ("Missing: something\nI can't compute the answer without it. What is it?", True, False),
     ("That can't be computed.", True, False),
     (RIGHT, False, False),
@@ -170,7 +173,7 @@ def test_mode_off_evaluates_the_expression_and_wants_no_number(old, new, wrong):
 
 
 def test_mode_off_follows_symbols_through_steps_and_leaves_a_computed_direction_to_the_sign():
-    reply = (GIVEN + "Law: F = q*E\nE = 8.99e9*3e-6/20e-2^2\nF = -5e-9*E\nUnits: nC*(N*m^2/C^2*uC/cm^2)/C = N\nCheck: fine.\n"
+    reply = (GIVEN + "E = 8.99e9*3e-6/20e-2^2\nF = -5e-9*E\nUnits: nC*(N*m^2/C^2*uC/cm^2)/C = N\nCheck: fine.\n"
              "Answer: evaluate the expression; the unit is N")
     row = make_row(mode="off", reply=reply, value=-0.003371, direction="to the left")
     score = score_answer(row, reply)

@@ -14,7 +14,7 @@ from mlxtutor.datasets.calc_chats import iter_calc_chats
 from mlxtutor.datasets.phrases import article, capital, load_quantities, pick
 from mlxtutor.problems.build import trained_types
 from mlxtutor.problems.quantities import KINDS, SMALL_WORDS, Value, mantissa, power_of_ten, sample
-from mlxtutor.problems.solution import givens, unit_check
+from mlxtutor.problems.solution import givens, topics, unit_check
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, ProblemType, Solved, draw
 from mlxtutor.problems.wording import Wording, load_wordings
 from mlxtutor.text.calculator import evaluate, format_result
@@ -150,8 +150,10 @@ def _law_line(rng: np.random.Generator) -> str:
     question = pick(rng, wording.questions) if wording.questions else f"What is {target}?"
     context = pick(rng, wording.contexts) if wording.contexts else ""
     form = pick(rng, ("Known: {k}. Wanted: {t}. Law: {l}", "{c} {q} Law: {l}", "To find {t} from {k}, use {l}.", '"{q}" Use {l}.',
-                      "{T} follows from {k}: {l}", "{c} {q} We need {k}. Then {l}", "{q} This asks for {t}, in {u}. Law: {l}"))
-    return form.format(k=listed, t=target, T=capital(target), l=problem.law, c=context, q=question, u=problem.unit or "no unit").strip()
+                      "{T} follows from {k}: {l}", "{c} {q} We need {k}. Then {l}", "{q} This asks for {t}, in {u}. Law: {l}",
+                      "{c} {q} Topic: {o}. Law: {l}", "{c} {q} Topic: {o}.", "Topic: {o}. Law: {l}. Known: {k}.", "Topic: {o}. {q}"))
+    return form.format(o=topics()[problem.name], k=listed, t=target, T=capital(target), l=problem.law, c=context, q=question,
+                       u=problem.unit or "no unit").strip()
 
 
 def _givens_line(rng: np.random.Generator) -> str:
@@ -161,7 +163,7 @@ def _givens_line(rng: np.random.Generator) -> str:
     parts = [(symbol, value, pick(rng, wording.names[symbol])) for symbol, value in solved.values.items()]
     stated = "; ".join(pick(rng, (f"{symbol} = {value.printed}", f"{name} is {value.printed}")) for symbol, value, name in parts)
     numbers = givens(solved, list(solved.values)).removeprefix("Given: ")
-    form = pick(rng, ("{g}. Given: {n}.", "{g}. So {n}.", "{g}. Law: {l}. {c} Units: {u}", "Given: {n}\nLaw: {l}\n{x}",
+    form = pick(rng, ("{g}. Given: {n}.", "{g}. So {n}.", "{g}. Law: {l}. {c} Units: {u}", "Law: {l}\nGiven: {n}\n{x}",
                       "{g}.\nGiven: {n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
     text = form.format(g=stated, n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
                        c=_constants(problem))
@@ -186,7 +188,7 @@ def _missing_line(rng: np.random.Generator) -> str:
         return _law_line(rng)
     missing = pick(rng, problem.removable)
     known = ", ".join(given.symbol for given in problem.givens if given.symbol != missing) or "nothing"
-    return f"Law: {problem.law}. Known: {known}. Missing: {pick(rng, wording.names[missing])} ({missing})."
+    return f"Law: {problem.law}. Known: {known}. Missing: {missing}, {pick(rng, wording.names[missing])}."
 
 
 LINES: tuple[tuple[float, Callable[[np.random.Generator], str]], ...] = (

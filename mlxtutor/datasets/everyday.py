@@ -6,9 +6,7 @@ Sources of the formulas: OpenStax, College Physics 2e, chapters 2 to 11.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -65,16 +63,12 @@ def solved(rng: np.random.Generator, problem: ProblemType) -> Solved:
     return solve(problem, {given.symbol: value(rng, given.symbol, given.kind) for given in problem.givens})
 
 
-def _says(text: str) -> Callable[[SimpleNamespace], str]:
-    return lambda _: text
-
-
 def _type(name: str, givens: str, law: str, expression: str, unit: str, units: str, check: str) -> ProblemType:
     """givens: `m:mass a:acceleration`; law: `F = m*a`; expression and units with each given in braces and brackets."""
     pairs = tuple(given.split(":") for given in givens.split())
     symbol = law.split(" = ")[0]
     return ProblemType(name=name, family="everyday", givens=tuple(Given(s, kind) for s, kind in pairs), law=law,
-                       steps=(Step(symbol, expression, unit),), units=units, check=_says(check))
+                       steps=(Step(symbol, expression, unit),), units=units, check=check)
 
 
 TYPES: tuple[ProblemType, ...] = (

@@ -19,14 +19,14 @@ TOLERANCE = 0.01  # of the right value
 RESIDUE = 1e-9  # of the largest intermediate result: what is left where a right answer is zero
 KINDS, MODES = ("value", "missing", "concept"), ("on", "off")
 _CALL = r"<\|calc\|>[^\n]*?<\|result\|>[^\n]*?<\|/calc\|>"
-_START = r"Given: \S[^\n]*\nLaw: \S[^\n]*\n"
+_START = r"Topic: \S[^\n]*\nLaw: \S[^\n]*\nGiven: \S[^\n]*\n"
 _END = r"Units: [^\n=]+ = [^\n=]+\nCheck: \S[^\n]*\nAnswer: "
 FORMATS = {
     "on": re.compile(rf"{_START}(?:[^\n:=]+ = {_CALL}[^\n]*\n)+{_END}[^\n]*\d[^\n]*"),
     "off": re.compile(rf"{_START}(?:[^\n:=]+ = [^\n<]+\n)+{_END}evaluate the expression; the unit is [^\n]+"),
-    "missing": re.compile(rf"{_START}Missing: [^\n]+ \(\S+\)\nI can't compute the answer without it\. What is [^\n]+\?"),
+    "missing": re.compile(rf"{_START}Missing: \S+, [^\n]+\nI can't compute the answer without it\. What is [^\n]+\?"),
 }
-_SETTING = re.compile(r"^(?:Law|Given): .*\n", re.MULTILINE)
+_SETTING = re.compile(r"^(?:Topic|Given|Law): .*\n", re.MULTILINE)
 _UNIT_IS = re.compile(r"\bunit is ([^\n,;.]+)", re.IGNORECASE)
 
 

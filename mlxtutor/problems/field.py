@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 
+from mlxtutor.problems.sanity import Check, by_sign, by_signs
 from mlxtutor.problems.types import Given, ProblemType, Step
 
-Check = Callable[[SimpleNamespace], str]
-BREAKDOWN = 3e6  # N/C, dry air
+POINT = "far away it acts like a point charge."
 
 
 def charge(symbol: str = "q", low: float = 1e-12, high: float = 1e-3) -> Given:
@@ -25,89 +24,21 @@ SIGMA = Given("sigma", "surface_density", 1e-10, 1e-4, signed=True)
 MOMENT, THETA = Given("p", "dipole"), Given("theta", "angle")
 
 
+FORCE_SIDE = by_sign("q", "force and field point the same way", "force and field are opposite")
+BETWEEN = by_signs("q1", "q2", "give opposite fields there", "give fields that add there")
+
+
+def source(symbol: str, body: str) -> Check:
+    """A positive source sends field lines out, a negative one takes them in."""
+    return by_sign(symbol, f"the field points away from {body}", f"the field points toward {body}")
+
+
 def point_direction(v: SimpleNamespace) -> str:
     return "away from the charge" if v.q > 0 else "toward the charge"
 
 
 def line_direction(v: SimpleNamespace) -> str:
     return "to the right" if v.E > 0 else "to the left"
-
-
-def signed_source(symbol: str, source: str) -> Check:
-    """A positive source sends field lines out, a negative one takes them in."""
-    def check(v: SimpleNamespace) -> str:
-        sign, way = ("positive", "away from") if vars(v)[symbol] > 0 else ("negative", "toward")
-        return f"{symbol} is {sign}, so the field points {way} {source}."
-    return check
-
-
-def charge_size(v: SimpleNamespace) -> str:
-    if v.q < 1e-9:
-        return "less than a nanocoulomb, a small charge."
-    return "less than a microcoulomb, as on rubbed plastic." if v.q < 1e-6 else "a microcoulomb or more, a strongly charged body."
-
-
-def distance_size(v: SimpleNamespace) -> str:
-    if v.r < .01:
-        return "less than a centimeter, close to the charge."
-    return "less than a meter, a benchtop distance." if v.r < 1 else "a meter or more, far from the charge."
-
-
-def air_check(v: SimpleNamespace) -> str:
-    return "below 3e6 N/C, so air would not spark." if v.E < BREAKDOWN else "3e6 N/C or more, so air would spark."
-
-
-def force_side(v: SimpleNamespace) -> str:
-    return "q is positive, so force and field point the same way." if v.q > 0 else "q is negative, so force and field are opposite."
-
-
-def between_check(v: SimpleNamespace) -> str:
-    return "like charges: their fields oppose each other there." if v.q1 * v.q2 > 0 else "opposite charges: their fields add there."
-
-
-def corner_check(v: SimpleNamespace) -> str:
-    first = abs(v.q1) / v.a ** 2 >= abs(v.q2) / v.b ** 2
-    return f"{'q1' if first else 'q2'} gives the larger part, at right angles to the other."
-
-
-def rod_check(v: SimpleNamespace) -> str:
-    if v.r > 3 * v.L:
-        return "r is much larger than L: nearly a point charge."
-    return "r is much smaller than L: nearly an infinite line." if v.r < v.L / 6 else "less than k*Q/r^2, as most charge is farther away."
-
-
-def rod_end_check(v: SimpleNamespace) -> str:
-    if v.d > 10 * v.L:
-        return "d is much larger than L: nearly a point charge."
-    return "less than k*lambda*L/d^2, as most charge is farther away."
-
-
-def ring_check(v: SimpleNamespace) -> str:
-    if v.x > 5 * v.R:
-        return "x is much larger than R: nearly a point charge."
-    return "near the center opposite parts cancel." if v.x < v.R / 5 else "the sideways parts cancel; the field is along the axis."
-
-
-def disk_check(v: SimpleNamespace) -> str:
-    return "x is much smaller than R: nearly an infinite sheet." if v.x < v.R / 10 else "less than sigma/(2*eps0) of an infinite sheet."
-
-
-def torque_check(v: SimpleNamespace) -> str:
-    if v.theta > 70:
-        return "theta is near 90 degrees, so close to the maximum p*E."
-    return "theta is small, so well below the maximum p*E." if v.theta < 20 else "below the maximum p*E, reached at 90 degrees."
-
-
-def gravity_check(v: SimpleNamespace) -> str:
-    return "much larger than g, so gravity hardly matters." if v.a > 98 else "not far above g or below it, so gravity matters."
-
-
-def drop_check(v: SimpleNamespace) -> str:
-    return "fewer than 1000 elementary charges, as on an oil drop." if v.q < 1.6e-16 else "at least 1000 elementary charges."
-
-
-def lines_check(v: SimpleNamespace) -> str:
-    return "like charges, so the lines repel." if v.lambda1 * v.lambda2 > 0 else "opposite charges, so the lines attract."
 
 
 def textbook_field(v: SimpleNamespace) -> bool:
@@ -131,67 +62,72 @@ def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit:
 
 
 POINTS = (
-    _type("point", (Q, R), "E = k*q/r^2", "{k}*{q.abs}/{r}^2", "N/C", "[k]*[q]/[r]^2",
-          signed_source("q", "the charge"), direction=point_direction, accept=textbook_field),
-    _type("point_charge", (FIELD, R), "q = E*r^2/k", "{E}*{r}^2/{k}", "C", "[E]*[r]^2/([k])", charge_size,
+    _type("point", (Q, R), "E = k*|q|/r^2", "{k}*{q.abs}/{r}^2", "N/C", "[k]*[q]/[r]^2",
+          source("q", "the charge"), direction=point_direction, accept=textbook_field),
+    _type("point_charge", (FIELD, R), "q = E*r^2/k", "{E}*{r}^2/{k}", "C", "[E]*[r]^2/([k])", "twice r would give four times q.",
           accept=lambda v: 1e-13 < v.q < 1e-3),
-    _type("point_distance", (FIELD, Q), "r = sqrt(k*q/E)", "sqrt({k}*{q.abs}/{E})", "m", "([k]*[q]/[E])^0.5", distance_size,
+    _type("point_distance", (FIELD, Q), "r = sqrt(k*|q|/E)", "sqrt({k}*{q.abs}/{E})", "m", "([k]*[q]/[E])^0.5",
+          "four times q would give twice r.",
           accept=lambda v: 1e-4 < v.r < 100),
-    _type("force_on_charge", (charge(low=1e-14), FIELD), "F = q*E", "{q.abs}*{E}", "N", "[q]*[E]", force_side,
+    _type("force_on_charge", (charge(low=1e-14), FIELD), "F = |q|*E", "{q.abs}*{E}", "N", "[q]*[E]", FORCE_SIDE,
           accept=lambda v: 1e-10 < v.F < 1e3),
-    _type("field_from_force", (Given("F", "force"), charge(low=1e-12)), "E = F/q", "{F}/{q.abs}", "N/C", "[F]/[q]", force_side,
+    _type("field_from_force", (Given("F", "force"), charge(low=1e-12)), "E = F/|q|", "{F}/{q.abs}", "N/C", "[F]/[q]", FORCE_SIDE,
           accept=textbook_field),
-    _type("two_between", (charge("q1"), charge("q2"), length("d"), length("x")), "E = k*(q1/x^2 - q2/(d-x)^2)",
-          "{k}*({q1}/{x}^2-{q2}/({d}-{x})^2)", "N/C", "[k]*[q1]/[x]^2", between_check, direction=line_direction,
+    _type("two_between", (charge("q1"), charge("q2"), length("d"), length("x")), "E = k*(q1/x^2-q2/(d-x)^2)",
+          "{k}*({q1}/{x}^2-{q2}/({d}-{x})^2)", "N/C", "[k]*[q1]/[x]^2", BETWEEN, direction=line_direction,
           accept=lambda v: .1 * v.d < v.x < .9 * v.d and similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.x, v.d - v.x)),
     _type("midpoint", (charge("q1"), charge("q2"), length("d")), "E = k*(q1-q2)/(d/2)^2", "{k}*({q1}-{q2})/({d}/2)^2", "N/C",
-          "[k]*[q1]/[d]^2", between_check, direction=line_direction,
+          "[k]*[q1]/[d]^2", BETWEEN, direction=line_direction,
           accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.d / 2, v.d / 2)),
-    _type("two_right_angle", (charge("q1"), charge("q2"), length("a"), length("b")), "E = k*sqrt((q1/a^2)^2+(q2/b^2)^2)",
-          "{k}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N/C", "[k]*[q1]/[a]^2", corner_check,
+    _type("two_right_angle", (charge("q1"), charge("q2"), length("a"), length("b")), "E = k*sqrt((|q1|/a^2)^2+(|q2|/b^2)^2)",
+          "{k}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N/C", "[k]*[q1]/[a]^2", "larger than either field, smaller than their sum.",
           accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and similar(v.a, v.b) and textbook_field(v)),
 )
 CONTINUA = (
-    _type("infinite_line", (LAMBDA, R), "E = 2*k*lambda/r", "2*{k}*{lambda.abs}/{r}", "N/C", "[k]*[lambda]/[r]",
-          signed_source("lambda", "the line"), accept=textbook_field),
-    _type("finite_line_bisector", (charge("Q"), length("L"), length("r")), "E = k*Q/(r*sqrt(r^2+(L/2)^2))",
-          "{k}*{Q.abs}/({r}*sqrt({r}^2+({L}/2)^2))", "N/C", "[k]*[Q]/([r]*[L])", rod_check,
+    _type("infinite_line", (LAMBDA, R), "E = 2*k*|lambda|/r", "2*{k}*{lambda.abs}/{r}", "N/C", "[k]*[lambda]/[r]",
+          source("lambda", "the line"), accept=textbook_field),
+    _type("finite_line_bisector", (charge("Q"), length("L"), length("r")), "E = k*|Q|/(r*sqrt(r^2+(L/2)^2))",
+          "{k}*{Q.abs}/({r}*sqrt({r}^2+({L}/2)^2))", "N/C", "[k]*[Q]/([r]*[L])", POINT,
           accept=lambda v: similar(v.L, v.r) and textbook_field(v)),
-    _type("line_axis", (LAMBDA, length("L"), length("d")), "E = k*lambda*L/(d*(d+L))", "{k}*{lambda.abs}*{L}/({d}*({d}+{L}))",
-          "N/C", "[k]*[lambda]*[L]/([d]*[d])", rod_end_check, accept=lambda v: similar(v.L, v.d) and textbook_field(v)),
-    _type("ring_axis", (charge("Q"), length("R"), length("x")), "E = k*Q*x/(x^2+R^2)^1.5", "{k}*{Q.abs}*{x}/({x}^2+{R}^2)^1.5",
-          "N/C", "[k]*[Q]*[x]/([R]^2)^1.5", ring_check, accept=lambda v: similar(v.R, v.x) and textbook_field(v)),
-    _type("disk_axis", (SIGMA, length("R"), length("x")), "E = sigma/(2*eps0)*(1-x/sqrt(x^2+R^2))",
-          "{sigma.abs}/(2*{eps0})*(1-{x}/sqrt({x}^2+{R}^2))", "N/C", "[sigma]/([eps0])", disk_check,
+    _type("line_axis", (LAMBDA, length("L"), length("d")), "E = k*|lambda|*L/(d*(d+L))", "{k}*{lambda.abs}*{L}/({d}*({d}+{L}))",
+          "N/C", "[k]*[lambda]*[L]/([d]*[d])", POINT, accept=lambda v: similar(v.L, v.d) and textbook_field(v)),
+    _type("ring_axis", (charge("Q"), length("R"), length("x")), "E = k*|Q|*x/(x^2+R^2)^1.5", "{k}*{Q.abs}*{x}/({x}^2+{R}^2)^1.5",
+          "N/C", "[k]*[Q]*[x]/([R]^2)^1.5", "at the center of the ring the field is zero.",
+          accept=lambda v: similar(v.R, v.x) and textbook_field(v)),
+    _type("disk_axis", (SIGMA, length("R"), length("x")), "E = |sigma|/(2*eps0)*(1-x/sqrt(x^2+R^2))",
+          "{sigma.abs}/(2*{eps0})*(1-{x}/sqrt({x}^2+{R}^2))", "N/C", "[sigma]/([eps0])", "less than sigma/(2*eps0) of an infinite sheet.",
           accept=lambda v: similar(v.R, v.x) and v.x < 5 * v.R and textbook_field(v)),
-    _type("arc_center", (LAMBDA, length("R"), THETA), "E = 2*k*lambda*sin(theta/2)/R", "2*{k}*{lambda.abs}*sin({theta}/2)/{R}", "N/C",
-          "[k]*[lambda]/[R]", signed_source("lambda", "the arc"), accept=textbook_field),
-    _type("semicircle_center", (charge("Q"), length("R")), "E = 2*k*Q/(pi*R^2)", "2*{k}*{Q.abs}/(pi*{R}^2)", "N/C", "[k]*[Q]/[R]^2",
-          lambda v: "less than k*Q/R^2, since the sideways parts cancel.", accept=textbook_field),
-    _type("sheet", (SIGMA,), "E = sigma/(2*eps0)", "{sigma.abs}/(2*{eps0})", "N/C", "[sigma]/([eps0])",
-          signed_source("sigma", "the sheet")),
+    _type("arc_center", (LAMBDA, length("R"), THETA), "E = 2*k*|lambda|*sin(theta/2)/R", "2*{k}*{lambda.abs}*sin({theta}/2)/{R}", "N/C",
+          "[k]*[lambda]/[R]", source("lambda", "the arc"), accept=textbook_field),
+    _type("semicircle_center", (charge("Q"), length("R")), "E = 2*k*|Q|/(pi*R^2)", "2*{k}*{Q.abs}/(pi*{R}^2)", "N/C", "[k]*[Q]/[R]^2",
+          "less than k*Q/R^2, since the sideways parts cancel.", accept=textbook_field),
+    _type("sheet", (SIGMA,), "E = |sigma|/(2*eps0)", "{sigma.abs}/(2*{eps0})", "N/C", "[sigma]/([eps0])",
+          source("sigma", "the sheet")),
     _type("two_sheets", (Given("sigma", "surface_density", 1e-10, 1e-4),), "E = sigma/eps0", "{sigma}/{eps0}", "N/C",
-          "[sigma]/([eps0])", air_check),
+          "[sigma]/([eps0])", "outside the two sheets the fields cancel."),
 )
 DIPOLES = (
     _type("dipole_axis", (MOMENT, length("r")), "E = 2*k*p/r^3", "2*{k}*{p}/{r}^3", "N/C", "[k]*[p]/[r]^3",
-          lambda v: "twice the field beside the dipole at the same distance.", accept=lambda v: .01 < v.E < 1e7),
+          "twice the field beside the dipole at the same distance.", accept=lambda v: .01 < v.E < 1e7),
     _type("dipole_equator", (Given("p", "dipole", 1e-30, 9.9e-28), Given("r", "atomic", 1e-10)), "E = k*p/r^3",
           "{k}*{p}/{r}^3", "N/C", "[k]*[p]/[r]^3",
-          lambda v: "half the field on the axis at the same distance.", accept=lambda v: 1 < v.E < 1e11),
+          "half the field on the axis at the same distance.", accept=lambda v: 1 < v.E < 1e11),
     _type("dipole_moment", (Given("q", "charge", 1e-14, 1e-4), Given("d", "short")), "p = q*d", "{q}*{d}", "C*m", "[q]*[d]",
-          lambda v: "p points from the negative charge to the positive one."),
-    _type("dipole_torque", (MOMENT, FIELD, THETA), "tau = p*E*sin(theta)", "{p}*{E}*sin({theta})", "N*m", "[p]*[E]", torque_check),
+          "p points from the negative charge to the positive one."),
+    _type("dipole_torque", (MOMENT, FIELD, THETA), "tau = p*E*sin(theta)", "{p}*{E}*sin({theta})", "N*m", "[p]*[E]",
+          "at 90 degrees tau would be p*E, its maximum."),
     _type("dipole_energy", (MOMENT, FIELD, THETA), "U = -p*E*cos(theta)", "-{p}*{E}*cos({theta})", "J", "[p]*[E]",
-          lambda v: "theta is below 90 degrees, so the energy is negative."),
+          "theta is below 90 degrees, so the energy is negative."),
 )
 MOTION = (
-    _type("acceleration", (charge(low=1e-14, high=1e-4), FIELD, Given("m", "mass", 1e-12, .1)), "a = q*E/m", "{q.abs}*{E}/{m}", "m/s^2",
-          "[q]*[E]/[m]", gravity_check, accept=lambda v: 1e-3 < v.a < 1e7),
+    _type("acceleration", (charge(low=1e-14, high=1e-4), FIELD, Given("m", "mass", 1e-12, .1)), "a = |q|*E/m", "{q.abs}*{E}/{m}", "m/s^2",
+          "[q]*[E]/[m]", by_sign("q", "it accelerates with the field", "it accelerates against the field"),
+          accept=lambda v: 1e-3 < v.a < 1e7),
     _type("oil_drop", (Given("m", "mass", 1e-16, 1e-3), Given("E", "field", 1e2, 2e6)), "q = m*g/E", "{m}*{g}/{E}", "C",
-          "[m]*[g]/[E]", drop_check, accept=lambda v: 3.2e-19 < v.q < 1e-6),
+          "[m]*[g]/[E]", "twice E would give half of q.", accept=lambda v: 3.2e-19 < v.q < 1e-6),
     _type("two_lines", (Given("lambda1", "line_density", signed=True), Given("lambda2", "line_density", signed=True), length("d")),
-          "f = 2*k*lambda1*lambda2/d", "2*{k}*{lambda1.abs}*{lambda2.abs}/{d}", "N/m", "[k]*[lambda1]*[lambda2]/[d]", lines_check,
+          "f = 2*k*|lambda1|*|lambda2|/d", "2*{k}*{lambda1.abs}*{lambda2.abs}/{d}", "N/m", "[k]*[lambda1]*[lambda2]/[d]",
+          by_signs("lambda1", "lambda2", "repel", "attract"),
           accept=lambda v: 1e-8 < v.f < 1e4),
 )
 TYPES: tuple[ProblemType, ...] = POINTS + CONTINUA + DIPOLES + MOTION

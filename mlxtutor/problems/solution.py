@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
 from types import SimpleNamespace
+
+import yaml
 
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
 
 
 def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:
-    """Givens, law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
+    """Topic, givens, law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
 
     calculator=False leaves the evaluation to the student.
     """
     if calculator:
         return _with_calculator(solved, order)
     problem = solved.type
-    lines = [givens(solved, order), f"Law: {problem.law}"]
+    lines = [opening(solved, order)]
     lines += [f"{step.symbol} = {text}" for step, text in zip(problem.steps, _symbolic(solved))]
     direction = _from_givens(solved, problem.direction) if problem.direction else None
-    check = _from_givens(solved, problem.check) or "the sign and size of the result must fit the picture."
+    check = _from_givens(solved, problem.sanity) or "the sign and size of the result must fit the picture."
     lines += [f"Units: {unit_check(solved)}", f"Check: {check}"]
     lines.append(f"Answer: evaluate the expression; the unit is {problem.unit or 'none'}{f', {direction}' if direction else ''}")
     return "\n".join(lines)
@@ -37,11 +41,11 @@ def _from_givens(solved: Solved, text: Callable[[SimpleNamespace], str]) -> str 
 def _with_calculator(solved: Solved, order: Sequence[str]) -> list[str | dict[str, str]]:
     problem = solved.type
     parts: list[str | dict[str, str]] = []
-    text = f"{givens(solved, order)}\nLaw: {problem.law}\n"
+    text = f"{opening(solved, order)}\n"
     for step, expression, result in zip(problem.steps, solved.expressions, solved.results):
         parts += [f"{text}{step.symbol} = ", {"calc": expression, "result": result}]
         text = f"{_space(step.unit)}\n"
-    end = f"Units: {unit_check(solved)}\nCheck: {problem.check(solved.namespace)}\n"
+    end = f"Units: {unit_check(solved)}\nCheck: {problem.sanity(solved.namespace)}\n"
     parts.append(f"{text}{end}Answer: {solved.results[-1]}{_space(problem.unit)}{_direction(solved)}")
     return parts
 
@@ -86,16 +90,31 @@ def unit_check(solved: Solved) -> str:
     return f"{left} = {solved.type.unit or '1'}"
 
 
-def givens(solved: Solved, order: Sequence[str], missing: str | None = None) -> str:
-    """`Given: 3 uC -> q1 = 3e-6, 20 cm -> r = 20e-2`: in the problem's order, in SI units; last, a missing quantity as `r = ?`.
+@cache
+def topics() -> dict[str, str]:
+    """What each type is about, from data/problems/topics.yaml, by type name."""
+    text = resources.files("mlxtutor.data").joinpath("problems/topics.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def opening(solved: Solved, order: Sequence[str]) -> str:
+    """Topic, law, givens: which symbols there are is known before the numbers are sorted."""
+    return f"Topic: {topics()[solved.type.name]}\nLaw: {solved.type.law}\n{givens(solved, order)}"
+
+
+def givens(solved: Solved, order: Sequence[str]) -> str:
+    """`Given: 3 uC -> q1 = 3e-6, 20 cm -> r = 20e-2`: in the problem's order, in SI units.
 
     The value stands before its symbol: so a small model copies it first, and has its unit when it chooses the symbol.
     """
     items = [f"{solved.values[symbol].stated} -> {symbol} = {solved.values[symbol]}" for symbol in order]
-    return "Given: " + ", ".join(items + [f"{missing} = ?"] if missing else items)
+    return "Given: " + (", ".join(items) or "nothing")
 
 
 def missing_reply(solved: Solved, order: Sequence[str], symbol: str, name: str) -> str:
-    """What the tutor says when a quantity isn't given: what it has and lacks, the law that needs it, and a question for it."""
-    return (f"{givens(solved, order, symbol)}\nLaw: {solved.type.law}\nMissing: {name} ({symbol})\n"
+    """What the tutor says when a quantity isn't given: what it has, the law that needs more, and a question for it.
+
+    The symbol comes before the name: the law has one that was not given, whatever it is called.
+    """
+    return (f"{opening(solved, order)}\nMissing: {symbol}, {name}\n"
             f"I can't compute the answer without it. What is {name}?")

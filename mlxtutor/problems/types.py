@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from mlxtutor.problems.quantities import Value, sample
+from mlxtutor.problems.sanity import Check
 from mlxtutor.text.calculator import CalculatorError, evaluate, format_result
 
 # Constants as solutions write them. Source: CODATA 2018, rounded to three digits.
 K, EPS0, E_CHARGE, M_E, M_P, G = "8.99e9", "8.85e-12", "1.6e-19", "9.11e-31", "1.67e-27", "9.8"
-CONSTANT_UNITS = {"k": "N*m^2/C^2", "eps0": "C^2/N/m^2", "e": "C", "me": "kg", "mp": "kg", "g": "m/s^2"}
+CONSTANT_UNITS = {"k": "N*m^2/C^2", "eps0": "F/m", "e": "C", "me": "kg", "mp": "kg", "g": "m/s^2"}
 CONSTANT_VALUES = {"k": K, "eps0": EPS0, "e": E_CHARGE, "me": M_E, "mp": M_P, "g": G}
 
 
@@ -52,8 +53,10 @@ class ProblemType:
     """One kind of problem. The callables take a namespace of SI floats: every given and every step's result by symbol.
 
     units: left side of the unit check, `[q1]` is replaced by the unit of q1 as this problem gives it, `[k]` by a constant's.
-    check: the sanity sentence. direction: None, or what the answer states after the unit. accept: rejects unphysical draws.
-    missing: the givens that may be left out (default: all). held: the type is never trained on (split `types`).
+    check: the sanity sentence, of every draw or of this one. direction: None, or what the answer states after the unit.
+    accept: rejects unphysical draws.
+    missing: the givens that may be left out (default: all). alike: givens that the law treats alike, so that texts number them in
+    the order in which they come up. held: the type is never trained on (split `types`).
     """
 
     name: str
@@ -62,10 +65,11 @@ class ProblemType:
     law: str
     steps: tuple[Step, ...]
     units: str
-    check: Callable[[SimpleNamespace], str]
+    check: Check
     direction: Callable[[SimpleNamespace], str] | None = None
     accept: Callable[[SimpleNamespace], bool] | None = None
     missing: tuple[str, ...] | None = None
+    alike: tuple[str, ...] = ()
     held: bool = False
 
     @property
@@ -75,7 +79,12 @@ class ProblemType:
 
     @property
     def removable(self) -> tuple[str, ...]:
-        return tuple(g.symbol for g in self.givens) if self.missing is None else self.missing
+        """The givens that may be left out; of those alike only the last, since the others keep their numbers."""
+        allowed = tuple(g.symbol for g in self.givens) if self.missing is None else self.missing
+        return tuple(symbol for symbol in allowed if symbol not in self.alike[:-1])
+
+    def sanity(self, v: SimpleNamespace) -> str:
+        return self.check if isinstance(self.check, str) else self.check(v)
 
 
 @dataclass(frozen=True)
