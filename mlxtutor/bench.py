@@ -75,7 +75,7 @@ def bench_steps(recipe: Recipe, models: Path, chosen: Sequence[Variant], dtype: 
     train = stage_train(recipe, stage)
     tokenizer, config = sample_tokenizer(recipe, models)
     sample = sample_stage(recipe, stage, index, tokenizer, max(SAMPLE_TOKENS, 2 * train.row_len * train.batch_rows * train.accumulate))
-    steps = plan_steps(sample, train.row_len, train.batch_rows, train.accumulate, 1, np.random.default_rng(recipe.seed))
+    steps = plan_steps(sample, train, np.random.default_rng(recipe.seed))
     batches = [make_batch(sample, rows, train.row_len) for rows in steps[0]]
     tokens = sum(int((batch.segments > 0).sum()) for batch in batches)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

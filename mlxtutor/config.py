@@ -55,8 +55,9 @@ class TrainConfig:
     beta2: float = 0.95
     eps: float = 1e-8
     grad_clip: float = 1.0         # global norm; 0 turns it off
-    row_len: int = 448             # tokens of a packed row; the longest worked solution has 447
-    batch_rows: int = 4           # rows of one forward pass
+    row_len: int = 448             # tokens of the longest row; the longest worked solution has 447
+    pack_len: int = 256            # short examples share a row up to this many tokens
+    batch_rows: int = 8            # rows of one forward pass
     accumulate: int = 1            # forward passes of one optimiser step
     epochs: int = 1                # passes over the stage's examples
     max_steps: int = 0             # 0: as many as the examples give
@@ -73,7 +74,7 @@ class TrainConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise TutorError(f"train.{name} ({getattr(self, name)}) must be at least 0 and below 1")
         _check_positive(self, "train.", ["lr", "muon_lr", "eps", "eval_every", "checkpoint_every"])
-        _check_positive(self, "train.", ["row_len", "batch_rows", "accumulate", "epochs"])
+        _check_positive(self, "train.", ["row_len", "pack_len", "batch_rows", "accumulate", "epochs"])
         _check_not_negative(self, "train.", ["weight_decay", "grad_clip", "max_steps"])
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import re
 from itertools import islice
 from pathlib import Path
@@ -16,9 +17,11 @@ from mlxtutor.datasets.corpus import read_corpus
 from mlxtutor.datasets.drills import EXPONENTS, conversion, iter_drills, scientific
 from mlxtutor.datasets.everyday import TYPES, solved, value
 from mlxtutor.datasets.phrases import load_quantities
+from mlxtutor.datasets.substitution import substitution
 from mlxtutor.errors import TutorError
+from mlxtutor.problems.types import CONSTANT_VALUES
 from mlxtutor.text.calculator import evaluate, format_result
-from mlxtutor.text.chat import check_messages
+from mlxtutor.text.chat import check_messages, compact
 
 UREG = pint.UnitRegistry()
 NOTES = Path(__file__).parent.parent / "data" / "corpus"
@@ -136,6 +139,30 @@ def test_every_calculator_call_in_chats_is_right():
         assert off or not any("evaluate the expression" in reply for reply in replies)
         refusals += any("\nMissing: " in reply for reply in replies)
     assert calls > 300 and offs > 30 and refusals > 10
+
+
+@pytest.mark.parametrize("calculator", [True, False])
+def test_a_formula_with_numbers_is_evaluated_as_python_does(calculator):
+    """The reply's expression, and the formula with the reply's own values in it, both by Python."""
+    rng, made_up, missing = np.random.default_rng(13), 0, 0
+    for _ in range(400):
+        question, reply = substitution(rng, calculator)
+        text = compact(reply)
+        law, given = (re.search(rf"^{label}: (.+)$", text, re.MULTILINE)[1] for label in ("Law", "Given"))
+        assert law in question
+        if "\nMissing: " in text:
+            symbol = re.search(r"^Missing: (\w+), ", text, re.MULTILINE)[1]
+            assert re.search(rf"\b{symbol}\b", law) and not re.search(rf"\b{symbol} = ", question.replace(law, ""))
+            missing += 1
+        elif "a given formula" in text:
+            values = {symbol: float(number) for symbol, number in re.findall(r"-> (\w+) = ([-\d.e]+)", given)}
+            names = {**{name: float(number) for name, number in CONSTANT_VALUES.items()}, **values, "sqrt": math.sqrt, "pi": math.pi}
+            formula = re.sub(r"\|(\w+)\|", r"abs(\1)", law.partition(" = ")[2]).replace("^", "**").replace("lambda", "lambda_")
+            expected = eval(formula, {}, {**names, "lambda_": values.get("lambda")})  # noqa: S307 our own formula
+            expression = re.search(r"<\|calc\|>(.+?)<\|result\|>" if calculator else r"\n\w+ = ([^\n]+)\nAnswer", text)[1]
+            assert evaluate(expression) == pytest.approx(expected, rel=1e-9), question
+            made_up += 1
+    assert made_up > 100 and missing > 20
 
 
 def test_a_chat_answer_repeats_its_last_result():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import join_examples, make_batch, pack, plan_steps
 
 CAPACITY = 16
@@ -25,6 +26,10 @@ def examples(draw, shortest=2, longest=CAPACITY + 1):
     masks[at] = [False] + [True] * (sizes[at] - 1)
     starts = np.cumsum([1, *sizes])
     return join_examples([(list(range(start, start + size)), mask) for start, size, mask in zip(starts, sizes, masks)])
+
+
+def train(batch_rows, accumulate=1, epochs=1, pack_len=CAPACITY):
+    return TrainConfig(row_len=CAPACITY, pack_len=pack_len, batch_rows=batch_rows, accumulate=accumulate, epochs=epochs)
 
 
 def pairs(batch):
@@ -83,7 +88,7 @@ def test_segments_and_positions_belong_to_one_example_each(given_examples):
         assert set(segments) <= {0, *range(1, len(row) + 1)}
     padding = batch.segments == 0
     assert not batch.mask[padding].any() and not batch.inputs[padding].any()
-    assert batch.inputs.shape == (len(rows), CAPACITY)
+    assert batch.inputs.shape == (len(rows), (batch.segments > 0).sum(axis=1).max())
 
 
 @given(examples(shortest=2, longest=60))
@@ -98,7 +103,7 @@ def test_a_long_example_is_cut_at_the_row(given_examples):
 
 @given(examples(shortest=1, longest=40), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 9))
 def test_an_epoch_uses_every_example_once_and_every_pass_has_targets(given_examples, batch_rows, accumulate, epochs, seed):
-    steps = plan_steps(given_examples, CAPACITY, batch_rows, accumulate, epochs, np.random.default_rng(seed))
+    steps = plan_steps(given_examples, train(batch_rows, accumulate, epochs), np.random.default_rng(seed))
     passes = [rows for step in steps for rows in step]
     used = Counter(index for rows in passes for row in rows for index in row)
     assert used == dict.fromkeys(range(len(given_examples)), epochs)
@@ -107,25 +112,36 @@ def test_an_epoch_uses_every_example_once_and_every_pass_has_targets(given_examp
         assert make_batch(given_examples, rows, CAPACITY).mask.any()
 
 
-def test_rows_of_a_pass_are_full_but_for_the_last():
+def test_passes_are_full_but_for_one():
     lengths = [([1] * 17, [True] * 17)] * 11
-    steps = plan_steps(join_examples(lengths), CAPACITY, 2, 2, 1, np.random.default_rng(0))
-    assert [[len(rows) for rows in step] for step in steps] == [[2, 2], [2, 2], [2, 1]]
+    steps = plan_steps(join_examples(lengths), train(2, 2), np.random.default_rng(0))
+    assert sorted([len(rows) for rows in step] for step in steps) == [[2, 1], [2, 2], [2, 2]]
+
+
+def test_rows_of_a_pass_are_of_one_length_and_passes_of_a_step_are_not():
+    sizes = np.clip(np.random.default_rng(0).lognormal(4.8, .5, 3000).astype(int), 20, 320)
+    items = join_examples([([1] * size, [True] * size) for size in sizes])
+    config = TrainConfig(row_len=320, pack_len=200, batch_rows=8, accumulate=2)
+    steps = plan_steps(items, config, np.random.default_rng(1))
+    batches = [[make_batch(items, rows, 320) for rows in step] for step in steps]
+    padding = np.mean([(batch.segments == 0).mean() for step in batches for batch in step])
+    widths = np.array([sorted(batch.inputs.shape[1] for batch in step) for step in batches if len(step) == 2])
+    assert padding < .05 and np.median(widths[:, 1] / widths[:, 0]) > 1.1
 
 
 def test_every_epoch_has_another_order_and_packing():
     rng = np.random.default_rng(1)
     sizes = rng.integers(2, 17, 200)
     items = join_examples([([1] * size, [True] * size) for size in sizes])
-    steps = plan_steps(items, CAPACITY, 4, 1, 2, np.random.default_rng(2))
+    steps = plan_steps(items, train(4, epochs=2), np.random.default_rng(2))
     half = len(steps) // 2
     first, second = ({frozenset(row) for step in part for rows in step for row in rows} for part in (steps[:half], steps[half:]))
     assert first != second
-    assert steps == plan_steps(items, CAPACITY, 4, 1, 2, np.random.default_rng(2))
+    assert steps == plan_steps(items, train(4, epochs=2), np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("masks", [[[False] * 9], [[True] + [False] * 8], [[False] * 30 + [True]], []],
                          ids=["no target", "only the first token", "only past the cut", "nothing"])
 def test_examples_without_a_target_make_no_step(masks):
     items = join_examples([([1] * len(mask), mask) for mask in masks])
-    assert plan_steps(items, CAPACITY, 2, 1, 2, np.random.default_rng(0)) == []
+    assert plan_steps(items, train(2, epochs=2), np.random.default_rng(0)) == []

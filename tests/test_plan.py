@@ -24,7 +24,7 @@ from mlxtutor.training.plan import stage_size
 def test_steps_and_tokens_of_a_stage_are_those_of_the_run(changes):
     train = dataclasses.replace(tiny.TRAIN, **changes)
     whole, sample = tiny.random_examples(3000, seed=1), tiny.random_examples(600, seed=1)
-    steps = plan_steps(whole, train.row_len, train.batch_rows, train.accumulate, train.epochs, np.random.default_rng(5))
+    steps = plan_steps(whole, train, np.random.default_rng(5))
     steps = steps[:train.max_steps] if train.max_steps else steps
     real = sum(len(whole.tokens[whole.starts[i]:whole.starts[i + 1]]) - 1 for step in steps for rows in step for row in rows for i in row)
     tokens, count, fill = stage_size(sample, len(whole.tokens), train)
@@ -33,7 +33,7 @@ def test_steps_and_tokens_of_a_stage_are_those_of_the_run(changes):
 
 def test_a_sample_that_is_the_whole_stage_gives_exact_numbers():
     examples = tiny.random_examples(200, seed=2)
-    steps = plan_steps(examples, 32, 4, 1, 1, np.random.default_rng(0))
+    steps = plan_steps(examples, tiny.TRAIN, np.random.default_rng(0))
     assert stage_size(examples, len(examples.tokens) - 5, tiny.TRAIN)[:2] == (len(examples.tokens) - len(examples), len(steps))
 
 

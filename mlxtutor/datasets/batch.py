@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlxtutor.config import TrainConfig
+
+POOL = 16  # steps whose rows are sorted together: padding is then 3 % of a pass
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -70,8 +74,8 @@ def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:
 
 
 def make_batch(examples: Examples, rows: Sequence[Sequence[int]], row_len: int) -> Batch:
-    """Lay out rows of examples. Of an example of n tokens, n-1 are inputs; one longer than row_len+1 is cut at row_len."""
-    shape = (len(rows), row_len)
+    """Lay out rows of examples, as wide as the longest row. Of an example of n tokens, n-1 are inputs; what goes beyond row_len is cut."""
+    shape = (len(rows), max(1, min(row_len, max(_row_size(examples, row) for row in rows))))
     inputs, targets = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     mask, segments, positions = np.zeros(shape, bool), np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     for b, row in enumerate(rows):
@@ -88,19 +92,38 @@ def make_batch(examples: Examples, rows: Sequence[Sequence[int]], row_len: int) 
     return Batch(inputs, targets, mask, segments, positions)
 
 
-def plan_steps(examples: Examples, row_len: int, batch_rows: int, accumulate: int, epochs: int,
-               rng: np.random.Generator) -> list[list[list[list[int]]]]:
-    """steps[step][pass][row] -> example indices. Each epoch repacks in a new order; every row is used; the last step is smaller."""
+def _row_size(examples: Examples, row: Sequence[int]) -> int:
+    """Inputs of a row's examples."""
+    return sum(int(examples.starts[i + 1] - examples.starts[i]) - 1 for i in row)
+
+
+def plan_steps(examples: Examples, train: TrainConfig, rng: np.random.Generator) -> list[list[list[list[int]]]]:
+    """steps[step][pass][row] -> example indices. Each epoch repacks in a new order; every row is used; one step may be smaller.
+
+    The rows of a pass are of about one length, since attention costs the square of the longest; those of a step are not: its
+    passes come from short, middling and long rows in turn.
+    """
     steps: list[list[list[list[int]]]] = []
-    for _ in range(epochs):
+    for _ in range(train.epochs):
         order = rng.permutation(len(examples))
-        packed = pack((examples.lengths - 1)[order], row_len)
+        packed = pack((examples.lengths - 1)[order], min(train.pack_len, train.row_len))
         rows = [[int(order[i]) for i in row] for row in packed]
         rows = [rows[i] for i in rng.permutation(len(rows))]
-        passes = [rows[i:i + batch_rows] for i in range(0, len(rows), batch_rows)]
-        passes = _with_targets(examples, passes, row_len)
-        steps += [passes[i:i + accumulate] for i in range(0, len(passes), accumulate)]
+        size = train.batch_rows * train.accumulate
+        pools = [rows[i:i + POOL * size] for i in range(0, len(rows), POOL * size)]
+        dealt = [step for pool in pools for step in _deal(examples, pool, train, rng)]
+        passes = _with_targets(examples, dealt, train.row_len)
+        steps += [passes[i:i + train.accumulate] for i in range(0, len(passes), train.accumulate)]
     return steps
+
+
+def _deal(examples: Examples, pool: list[list[int]], train: TrainConfig, rng: np.random.Generator) -> list[list[list[int]]]:
+    """A pool's rows as passes of similar lengths, in an order in which each step's passes differ in length."""
+    pool = sorted(pool, key=lambda row: _row_size(examples, row))
+    passes = [pool[i:i + train.batch_rows] for i in range(0, len(pool), train.batch_rows)]
+    count = -(-len(passes) // train.accumulate)
+    steps = [passes[i::count] for i in range(count)]
+    return [one for i in rng.permutation(count) for one in steps[i]]
 
 
 def _with_targets(examples: Examples, passes: list[list[list[int]]], row_len: int) -> list[list[list[int]]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlxtutor.datasets.everyday import TYPES, UNITS, solved
 from mlxtutor.datasets.phrases import capital, load_quantities, load_smalltalk, load_sums, pick
+from mlxtutor.datasets.substitution import substitution
 from mlxtutor.problems.build import OFF
 from mlxtutor.problems.quantities import mantissa, power_of_ten
 from mlxtutor.problems.solution import missing_reply, worked
@@ -96,6 +97,12 @@ def _formula(rng: np.random.Generator) -> list[Message]:
     return [*system, *_turn(prompt.text, reply)]
 
 
+def _substitution(rng: np.random.Generator) -> list[Message]:
+    """Numbers into a given formula."""
+    off = rng.random() < OFF_SHARE
+    return [*([OFF] if off else []), *_turn(*substitution(rng, not off))]
+
+
 def _removable(rng: np.random.Generator, name: str) -> str:
     """A given that every scene of the type states in [brackets], so that the text without it stays a sentence."""
     wording = load_wordings("everyday")[name]
@@ -124,7 +131,7 @@ def _smalltalk(rng: np.random.Generator) -> list[Message]:
 
 
 KINDS: tuple[tuple[float, Callable[[np.random.Generator], list[Message]]], ...] = (
-    (.16, _arithmetic), (.22, _conversion), (.1, _story), (.34, _formula), (.1, _word_question), (.08, _smalltalk),
+    (.08, _arithmetic), (.1, _conversion), (.05, _story), (.2, _formula), (.45, _substitution), (.07, _word_question), (.05, _smalltalk),
 )
 
 

@@ -40,7 +40,10 @@ class Text:
     text: str
 
 
-def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation: bool = False) -> Iterator[Text | list[dict]]:
+Document = Text | list[dict]
+
+
+def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation: bool = False) -> Iterator[Document]:
     """Documents (Text) or chats (messages) of a source. Generated ones are endless; files come round again.
 
     validation: of a file, the part that training leaves out.
@@ -88,7 +91,7 @@ def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Itera
             yield from read()
 
 
-def encode_items(item: Text | list[dict], tokenizer: Tokenizer, row_len: int) -> list[Item]:
+def encode_items(item: Document, tokenizer: Tokenizer, row_len: int) -> list[Item]:
     """A chat is one example; a document is cut into pieces of at most row_len targets, which all count."""
     if not isinstance(item, Text):
         return [encode_chat(tokenizer, item)]

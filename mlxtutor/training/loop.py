@@ -43,7 +43,7 @@ def validate(backend: Backend, model: Any, batches: list[Batch]) -> float:
 
 
 def validation_batches(examples: Examples, train: TrainConfig) -> list[Batch]:
-    rows = pack(examples.lengths - 1, train.row_len)
+    rows = pack(examples.lengths - 1, min(train.pack_len, train.row_len))
     return [make_batch(examples, rows[i:i + train.batch_rows], train.row_len) for i in range(0, len(rows), train.batch_rows)]
 
 
@@ -98,7 +98,7 @@ def train_stage(backend: Backend, model_of: Callable[[dict | None], Any], data: 
     moment and resumed, the stage ends with bit-identical weights; one whose last step was made yields that step's record.
     """
     clear_unfinished(folder, keep_checkpoint=resume)
-    steps = plan_steps(data.train, train.row_len, train.batch_rows, train.accumulate, train.epochs, rng)
+    steps = plan_steps(data.train, train, rng)
     steps = steps[:train.max_steps] if train.max_steps else steps
     if not steps:
         raise TutorError("the stage has no examples to train on (give it more tokens or another source)")

@@ -6,7 +6,7 @@ import math
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def _plan_stage(job: Job, stage: StageConfig, index: int, tokenizer: Tokenizer, 
     began = time.perf_counter()
     sample = sample_stage(job.recipe, stage, index, tokenizer, SAMPLE_TOKENS)
     data_rate = len(sample.tokens) / (time.perf_counter() - began)
-    planned = plan_steps(sample, train.row_len, train.batch_rows, train.accumulate, 1, np.random.default_rng([job.recipe.seed, 4, index]))
+    planned = plan_steps(sample, train, np.random.default_rng([job.recipe.seed, 4, index]))
     steps = [[make_batch(sample, rows, train.row_len) for rows in step] for step in planned[:TIMED_STEPS + 1]]
     tokens, count, fill = stage_size(sample, stage.tokens, train)
     targets = max(int(batch.mask.sum()) for batch in steps[0])
@@ -99,13 +99,16 @@ def _plan_stage(job: Job, stage: StageConfig, index: int, tokenizer: Tokenizer, 
 
 
 def stage_size(sample: Examples, tokens: int, train: TrainConfig) -> tuple[int, int, float]:
-    """(tokens trained on, optimiser steps, share of rows that is filled) of a stage with this many tokens of such examples."""
-    rows = [row for step in plan_steps(sample, train.row_len, 1, 1, 1, np.random.default_rng(0)) for rows in step for row in rows]
+    """(tokens trained on, optimiser steps, share of the passes' positions that is filled) of a stage with this many tokens of such
+    examples."""
+    epoch = replace(train, epochs=1)
+    passes = [rows for step in plan_steps(sample, epoch, np.random.default_rng(0)) for rows in step]
+    rows = [row for rows in passes for row in rows]
     inputs = int(np.minimum(sample.lengths - 1, train.row_len).sum())
-    fill = inputs / (len(rows) * train.row_len)
+    fill = inputs / sum(make_batch(sample, rows, train.row_len).inputs.size for rows in passes)
     scale = max(1.0, tokens / len(sample.tokens))  # a sample that overshot is the whole stage
-    passes = math.ceil(len(rows) * scale / train.batch_rows)
-    steps = math.ceil(passes / train.accumulate) * train.epochs
+    count = math.ceil(len(rows) * scale / train.batch_rows)
+    steps = math.ceil(count / train.accumulate) * train.epochs
     kept = min(steps, train.max_steps) if train.max_steps else steps
     return round(inputs * scale * train.epochs * kept / steps), kept, fill
 
