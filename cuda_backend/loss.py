@@ -1,4 +1,4 @@
-"""Cross-entropy over the targets that count, in torch."""
+"""Cross-entropy over a tied output embedding, in torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class _CrossEntropy(torch.autograd.Function):
         return gradient.to(ctx.dtype), None
 
 
-def masked_cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """hidden: (B, T, D), embedding: (V, D), targets, mask: (B, T) -> summed nats; only masked positions are computed."""
-    logits = hidden[mask] @ embedding.T
-    return _CrossEntropy.apply(logits, targets[mask].long())  # type: ignore[no-any-return]
+def cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+    """hidden: (N, D), embedding: (V, D), targets: (N,) -> summed nats."""
+    return _CrossEntropy.apply(hidden @ embedding.T, targets.long())  # type: ignore[no-any-return]

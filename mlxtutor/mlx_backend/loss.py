@@ -1,4 +1,4 @@
-"""Cross-entropy over a tied output embedding, computed only where the mask is on."""
+"""Cross-entropy over a tied output embedding, in MLX; and the rows where a mask is on."""
 
 import mlx.core as mx
 import numpy as np
@@ -8,18 +8,12 @@ from .cpu_ops import exp
 ROW_BUCKET = 64  # gathered rows are padded to a multiple: few distinct shapes, at most 63 rows wasted
 
 
-def masked_cross_entropy(
-    hidden: mx.array, embedding: mx.array, targets: np.ndarray | mx.array, mask: np.ndarray | mx.array
-) -> mx.array:
-    """Sum of -log softmax(hidden embedding^T)[target] over the masked rows, in nats: a float32 scalar.
+def cross_entropy(hidden: mx.array, embedding: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
+    """Sum of -log softmax(hidden embedding^T)[target] * weight, in nats: a float32 scalar.
 
-    hidden: (..., D), embedding: (V, D), targets: (...) integers, mask: (...) 0 or 1. Targets and mask are
-    read on the host to gather rows: they must be data, not a layer's output or an argument of `mx.compile`.
+    hidden: (N, D), embedding: (V, D), targets: (N,) int32, weights: (N,) float32.
     """
-    rows, weights = masked_rows(np.asarray(mask).reshape(-1))
-    chosen = np.asarray(targets).reshape(-1)[rows].astype(np.int32)
-    picked = hidden.reshape(-1, hidden.shape[-1])[mx.array(rows)].astype(mx.float32)
-    return _cross_entropy(picked, embedding.astype(mx.float32), mx.array(chosen), mx.array(weights))[0]
+    return _cross_entropy(hidden.astype(mx.float32), embedding.astype(mx.float32), targets, weights)[0]
 
 
 def masked_rows(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from mlxtutor.datasets.batch import Batch
 from mlxtutor.mlx_backend.cache import LayerCache
 from mlxtutor.mlx_backend.cpu_ops import causal_attention, swiglu
 from mlxtutor.mlx_backend.device import DTYPES, device
-from mlxtutor.mlx_backend.loss import masked_cross_entropy
+from mlxtutor.mlx_backend.loss import cross_entropy, masked_rows
 
 Pair = tuple[mx.array, mx.array]  # cos and sin
 Cache = list[LayerCache]
@@ -42,6 +42,11 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array) -> mx.array:
     return causal_attention(q, k, v, mask)
 
 
+def take(x: mx.array, rows: mx.array | None) -> mx.array:
+    """(B, T, D) -> (N, D) of these rows of the flattened B * T; all of x for None."""
+    return x if rows is None else x.reshape(-1, x.shape[-1])[rows]
+
+
 class Attention(nn.Module):
     """Grouped-query attention with RMSNorm on q and k."""
 
@@ -55,8 +60,8 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None) -> mx.array:
-        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D); its keys and values go into the cache."""
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None, rows: mx.array | None) -> mx.array:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D), or (N, D) of these rows; its keys and values go into the cache."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).reshape(B, T, self.heads, self.head_dim)).transpose(0, 2, 1, 3)
         k = self.k_norm(self.k_proj(x).reshape(B, T, self.kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
@@ -65,7 +70,7 @@ class Attention(nn.Module):
         if cached is not None:
             k, v = cached.extend(k, v)
         out = attend(q, k, v, mask)
-        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1))
+        return self.o_proj(take(out.transpose(0, 2, 1, 3).reshape(B, T, -1), rows))
 
 
 class MLP(nn.Module):
@@ -91,8 +96,9 @@ class Block(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None) -> mx.array:
-        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cached)
+    def __call__(self, x: mx.array, rope: Pair, mask: mx.array, cached: LayerCache | None, rows: mx.array | None = None) -> mx.array:
+        """(B, T, D) -> the same, or (N, D) of these rows."""
+        x = take(x, rows) + self.self_attn(self.input_layernorm(x), rope, mask, cached, rows)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -106,12 +112,17 @@ class Model(nn.Module):
         self.layers = [Block(config) for _ in range(config.num_layers)]
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def hidden(self, tokens: mx.array, positions: mx.array, mask: mx.array, cache: Cache | None = None) -> mx.array:
-        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T."""
+    def hidden(self, tokens: mx.array, positions: mx.array, mask: mx.array, cache: Cache | None = None,
+               rows: mx.array | None = None) -> mx.array:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T.
+
+        rows: positions of the flattened (B * T) that are wanted, as (N, D): the last layer's MLP then leaves out the others.
+        """
         x = self.embed_tokens(tokens)
         rope = rope_tables(self.config, positions)
+        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer(x, rope, mask, cache[index] if cache else None)
+            x = layer(x, rope, mask, cache[index] if cache else None, rows if index == last else None)
         return self.norm(x)
 
 
@@ -135,8 +146,10 @@ def segment_mask(segments: mx.array) -> mx.array:
 
 def batch_nll(model: Model, batch: Batch) -> mx.array:
     """Summed negative log-likelihood over the batch's targets, in nats."""
-    hidden = model.hidden(mx.array(batch.inputs), mx.array(batch.positions), segment_mask(mx.array(batch.segments)))
-    return masked_cross_entropy(hidden, model.embed_tokens.weight, batch.targets, batch.mask)
+    rows, weights = masked_rows(batch.mask.reshape(-1))
+    hidden = model.hidden(mx.array(batch.inputs), mx.array(batch.positions), segment_mask(mx.array(batch.segments)), rows=mx.array(rows))
+    targets = batch.targets.reshape(-1)[rows].astype(np.int32)
+    return cross_entropy(hidden, model.embed_tokens.weight, mx.array(targets), mx.array(weights))
 
 
 def nll(model: Model, batch: Batch) -> tuple[float, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -45,13 +46,15 @@ class Trainer:
         self.optimizers: list[tuple[str, optim.Optimizer, float, list[str]]] = [
             ("adamw", optim.AdamW(train.lr, betas, train.eps, train.weight_decay, bias_correction=True), train.lr, decayed),
             ("adamw", optim.AdamW(train.lr, betas, train.eps, 0.0, bias_correction=True), train.lr, plain)]
-        if muon:  # MLX's weight decay is L2 in the gradient: ours is decoupled, below
-            self.optimizers.append(("muon", optim.Muon(train.muon_lr, momentum=0.95, weight_decay=0.0), train.muon_lr, muon))
+        self.streams = cpu_streams()
+        for part in range(len(self.streams) or 1):  # on the CPU each stream orthogonalises a part of the matrices
+            names = muon[part::len(self.streams) or 1]
+            if names:  # MLX's weight decay is L2 in the gradient: ours is decoupled, below
+                self.optimizers.append(("muon", optim.Muon(train.muon_lr, momentum=0.95, weight_decay=0.0), train.muon_lr, names))
         parameters = dict(tree_flatten(model.trainable_parameters()))
         for _, optimizer, _, names in self.optimizers:
             optimizer.init({name: parameters[name] for name in names})
         self.gradient = nn.value_and_grad(model, batch_nll)
-        self.streams = cpu_streams()
 
     def step(self, batches: Sequence[Batch], lr_scale: float) -> StepResult:
         """Gradients of the mean over all targets of the batches, clipped; skipped when not finite."""
@@ -87,13 +90,15 @@ class Trainer:
     def _update(self, gradients: Flat, lr_scale: float) -> None:
         parameters = dict(tree_flatten(self.model.trainable_parameters()))
         updated: Flat = {}
-        for kind, optimizer, lr, names in self.optimizers:
+        for index, (kind, optimizer, lr, names) in enumerate(self.optimizers):
             optimizer.learning_rate = lr * lr_scale
             shrink = 1 - lr * lr_scale * self.train.weight_decay if kind == "muon" else 1.0
-            held = {name: parameters[name] * shrink if kind == "muon" else parameters[name] for name in names}
-            updated.update(optimizer.apply_gradients({name: gradients[name] for name in names}, held))
+            with mx.stream(self.streams[index % len(self.streams)]) if self.streams else nullcontext():
+                held = {name: parameters[name] * shrink if kind == "muon" else parameters[name] for name in names}
+                updated.update(optimizer.apply_gradients({name: gradients[name] for name in names}, held))
         self.model.update(tree_unflatten(list(updated.items())))
-        mx.eval(self.model.parameters(), *(optimizer.state for _, optimizer, _, _ in self.optimizers))
+        with blas.threads_set(1 if self.streams else None):
+            mx.eval(self.model.parameters(), *(optimizer.state for _, optimizer, _, _ in self.optimizers))
 
     def state(self) -> Weights:
         """Optimiser state by `optimizer/parameter/slot`, as numpy."""
