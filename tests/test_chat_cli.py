@@ -199,7 +199,7 @@ def test_a_micro_tutor_reads_single_problems_and_others_the_conversation(tutor, 
 
 
 def test_a_reply_to_missing_completes_the_problem(tutor, script):
-    script.answers["two charges"] = ("Law: F = k*|q1|*|q2|/r^2\nGiven: 3 uC -> q1 = 3e-6, 5 uC -> q2 = 5e-6\nMissing: r, the distance\n"
+    script.answers["two charges"] = ("Given: 3 uC -> q1 = 3e-6, 5 uC -> q2 = 5e-6\nLaw: F = k*|q1|*|q2|/r^2\nMissing: r, the distance\n"
                                      "I can't compute the answer without it. What is the distance?")
     tutor("chat", stdin="two charges\n20 cm\n")
     assert script.prompts[-1] == "<|im_start|>user\ntwo charges\n20 cm<|im_end|>\n<|im_start|>assistant\n"

@@ -151,7 +151,7 @@ def _law_line(rng: np.random.Generator) -> str:
     context = pick(rng, wording.contexts) if wording.contexts else ""
     form = pick(rng, ("Known: {k}. Wanted: {t}. Law: {l}", "{c} {q} Law: {l}", "To find {t} from {k}, use {l}.", '"{q}" Use {l}.',
                       "{T} follows from {k}: {l}", "{c} {q} We need {k}. Then {l}", "{q} This asks for {t}, in {u}. Law: {l}",
-                      "{c} {q} Topic: {o}. Law: {l}", "{c} {q} Topic: {o}.", "Topic: {o}. Law: {l}. Known: {k}.", "Topic: {o}. {q}"))
+                      "{c} {q} Topic: {o}. Law: {l}", "{c} {q} Topic: {o}.", "Topic: {o}. Known: {k}. Law: {l}", "Topic: {o}. {q}"))
     return form.format(o=topics()[problem.name], k=listed, t=target, T=capital(target), l=problem.law, c=context, q=question,
                        u=problem.unit or "no unit").strip()
 
@@ -163,7 +163,7 @@ def _givens_line(rng: np.random.Generator) -> str:
     parts = [(symbol, value, pick(rng, wording.names[symbol])) for symbol, value in solved.values.items()]
     stated = "; ".join(pick(rng, (f"{symbol} = {value.printed}", f"{name} is {value.printed}")) for symbol, value, name in parts)
     numbers = givens(solved, list(solved.values)).removeprefix("Given: ")
-    form = pick(rng, ("{g}. Given: {n}.", "{g}. So {n}.", "{g}. Law: {l}. {c} Units: {u}", "Law: {l}\nGiven: {n}\n{x}",
+    form = pick(rng, ("{g}. Given: {n}.", "{g}. So {n}.", "{g}. Law: {l}. {c} Units: {u}", "Given: {n}\nLaw: {l}\n{x}",
                       "{g}.\nGiven: {n}\nUnits: {u}", "Law: {l}\nUnits: {u}"))
     text = form.format(g=stated, n=numbers, l=problem.law, u=unit_check(solved), x=_substituted(solved),
                        c=_constants(problem))

@@ -19,7 +19,7 @@ TOLERANCE = 0.01  # of the right value
 RESIDUE = 1e-9  # of the largest intermediate result: what is left where a right answer is zero
 KINDS, MODES = ("value", "missing", "concept"), ("on", "off")
 _CALL = r"<\|calc\|>[^\n]*?<\|result\|>[^\n]*?<\|/calc\|>"
-_START = r"Topic: \S[^\n]*\nLaw: \S[^\n]*\nGiven: \S[^\n]*\n"
+_START = r"Topic: \S[^\n]*\nGiven: \S[^\n]*\nLaw: \S[^\n]*\n"
 _END = r"Units: [^\n=]+ = [^\n=]+\nCheck: \S[^\n]*\nAnswer: "
 FORMATS = {
     "on": re.compile(rf"{_START}(?:[^\n:=]+ = {_CALL}[^\n]*\n)+{_END}[^\n]*\d[^\n]*"),

@@ -98,8 +98,8 @@ def topics() -> dict[str, str]:
 
 
 def opening(solved: Solved, order: Sequence[str]) -> str:
-    """Topic, law, givens: which symbols there are is known before the numbers are sorted."""
-    return f"Topic: {topics()[solved.type.name]}\nLaw: {solved.type.law}\n{givens(solved, order)}"
+    """Topic, givens and law: what the problem is about is said before the numbers are sorted, which depends on it."""
+    return f"Topic: {topics()[solved.type.name]}\n{givens(solved, order)}\nLaw: {solved.type.law}"
 
 
 def givens(solved: Solved, order: Sequence[str]) -> str:
