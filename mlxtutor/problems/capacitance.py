@@ -71,10 +71,10 @@ GEOMETRY = (
           Step("C", "{eps0}*{A}*({kappa1}+{kappa2})/(2*{d})", "F"), "[eps0]*[A]/[d]", "the halves add up, as in parallel.", typical_plates),
     _type("sphere_isolated", (Given("R", "length", 1e-3, 20),), "C = 4*pi*eps0*R", Step("C", "4*pi*{eps0}*{R}", "F"),
           "[eps0]*[R]", "twice R would give twice C."),
-    _type("spherical", (INNER, OUTER), "C = 4*pi*eps0*a*b/(b-a)", Step("C", "4*pi*{eps0}*{a}*{b}/({b}-{a})", "F"),
+    _type("spherical", (INNER, OUTER), "C = 4*pi*eps0*a*b/abs(b-a)", Step("C", "4*pi*{eps0}*{a}*{b}/abs({b}-{a})", "F"),
           "[eps0]*[a]*[b]/[b]", "more than the inner sphere would have alone.", lambda v: 1.05 < v.b / v.a < 10 and v.a > 2e-3),
     _type("cylindrical", (Given("a", "short", 5e-5, .03), Given("b", "short", 1e-4, .09), Given("L", "length", .02, 20)),
-          "C = 2*pi*eps0*L/ln(b/a)", Step("C", "2*pi*{eps0}*{L}/ln({b}/{a})", "F"), "[eps0]*[L]", "twice L would give twice C.",
+          "C = 2*pi*eps0*L/abs(ln(b/a))", Step("C", "2*pi*{eps0}*{L}/abs(ln({b}/{a}))", "F"), "[eps0]*[L]", "twice L would give twice C.",
           lambda v: 1.1 < v.b / v.a < 12 and 3 * v.b < v.L),
 )
 
