@@ -125,7 +125,7 @@ def check_prompts(problem: ProblemType, n: int = 40) -> None:
             number = re.sub(r"[ ]?[A-Za-zµμΩ°].*", "", value.printed)
             if symbol != missing:
                 assert number in prompt, f"{problem.name}: {value.printed} not in {prompt!r}"
-        assert not re.search(r"\{\w+\}|\[\{", re.sub(r"\^\{-?\d+\}", "", prompt)), f"{problem.name}: {prompt!r}"
+        assert not re.search(r"\{\w+\}|\[\{", re.sub(r"\^\{-?\d+\}|\\mathrm\{[^}]+\}", "", prompt)), f"{problem.name}: {prompt!r}"
 
 
 def check_problem(problem: ProblemType) -> None:

@@ -69,7 +69,7 @@ def _spelled(rng: np.random.Generator) -> tuple[str, str, str]:
     words = NUMBER_WORDS[value] if value < 20 else f"{tens}-{SMALL_WORDS[value % 10]}" if value % 10 else tens
     kind = KINDS[pick(rng, [name for name in CONVERTED if KINDS[name].units])]
     unit, plural = pick(rng, [(unit, unit.words[1]) for unit in kind.units if unit.words])
-    canonical = f"{value}e{unit.exponent}" if unit.exponent else str(value)
+    canonical = unit.canonical(str(value))
     spoken = Value("x", kind.name, canonical, unit.pint, f"{words} {plural}", f"{value} {unit.pint}".strip())
     minus = rng.random() < .15 and kind.name == "charge"
     return ("minus " if minus else "") + spoken.printed, ("-" if minus else "") + spoken.canonical, si_unit(spoken)

@@ -17,7 +17,7 @@ CONSTANTS = (8.9875517923e9, 8.8541878128e-12, 1.602176634e-19, 9.1093837015e-31
              6.6743e-11, 6.02214076e23, 9.81, 9.8, 3.14159265, 0.36787944, 0.63212056,
              6.241509074e18, 1.11265e-10, 1.11265e-12, 3e6)
 ROUND = (9e9, 8.99e9, 3e8, 6.25e18, 10.0, 0.5, 0.37, 0.63)  # the same with fewer digits than rounding keeps
-FORMULA = (1 / 3, 2 / 3, 1.5, 0.25, 37.0, 63.0, 45.0, 60.0, 90.0, 180.0, 270.0, 360.0)  # factors, percentages, angles
+FORMULA = (1 / 3, 2 / 3, 1.5, 0.25, 37.0, 63.0, 45.0, 60.0, 90.0, 180.0, 270.0, 360.0, 3600.0)  # factors, percentages, angles
 MAX_SMALL = 10  # integers up to here stand in formulas
 EXACT = 1e-6
 

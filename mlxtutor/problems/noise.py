@@ -27,6 +27,9 @@ SWAPS = (("meter", "metre"), ("Find ", "find "), ("What is", "what is"), ("calcu
          ("located", "placed"), ("apart", "from each other"), ("magnitude", "size"), ("separated by", "spaced by"))
 
 
+METER = re.compile(r"\b((?:centi|milli|micro|nano|kilo|pico)meter|meter(?=s)|(?<=[pP]er )meter|(?<=square )meter)(s?)\b")
+
+
 def printed_symbol(rng: np.random.Generator, symbol: str) -> str:
     """q1 as q1, q_1, q₁, Q1; lambda as λ; eps_r as ε_r."""
     head, _, index = re.sub(r"(?<=[A-Za-z])(?=\d+$)", "_", symbol).partition("_")
@@ -52,7 +55,7 @@ def add_noise(rng: np.random.Generator, text: str) -> str:
         old, new = SWAPS[int(rng.integers(len(SWAPS)))]
         text = text.replace(old, new, 1)
     if rng.random() < .3:
-        text = re.sub(r"\b((?:centi|milli|micro|nano|kilo|pico)meter|meter(?=s))(s?)\b", lambda m: m[1][:-2] + "re" + m[2], text)
+        text = METER.sub(lambda m: m[1][:-2] + "re" + m[2], text)
     if rng.random() < .06:
         text = _aside(rng, text)
     if rng.random() < .2:
@@ -67,7 +70,7 @@ def _aside(rng: np.random.Generator, text: str) -> str:
     return text if cut < 0 else f"{text[:cut + 1]} {_line(rng, ASIDES)}{text[cut + 1:]}"
 
 
-WORD = re.compile(r"\b[a-z]{4,}\b")
+WORD = re.compile(r"(?<!\\)\b[a-z]{4,}\b")
 
 
 def _careless(rng: np.random.Generator, text: str) -> str:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlxtutor.text.calculator import evaluate
+
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LATEX = {ord(char): text for char, text in {"μ": "\\mu ", "Ω": "\\Omega", "·": "\\,", "²": "^2", "³": "^3"}.items()}
 PREFIXES = {"p": -12, "n": -9, "u": -6, "m": -3, "c": -2, "": 0, "k": 3, "M": 6, "G": 9}
 PREFIX_WORDS = {"p": "pico", "n": "nano", "u": "micro", "m": "milli", "c": "centi", "": "", "k": "kilo", "M": "mega", "G": "giga"}
 SMALL_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -23,6 +26,11 @@ class Unit:
     high: float
     words: tuple[str, str] | None = None  # singular, plural; None: never spelled out
     weight: float = 1.0
+    times: str = ""  # what the calculator multiplies by, where that is no power of ten: 3600 for hours
+
+    def canonical(self, digits: str) -> str:
+        """`digits` of this unit in the SI unit: 20e-2, (8*3600)."""
+        return f"({digits}*{self.times})" if self.times else digits + (f"e{self.exponent}" if self.exponent else "")
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ def _kinds() -> dict[str, Kind]:
                         u("C", "C", "coulomb", "p", 1, 999), u("C", "C", "coulomb", "m", .1, 99, .5)),
              u("C", "C", "coulomb", "", .1, 20), (-14, -2), ("an unknown charge", "some charge", "a charge of unknown size")),
         Kind("length", (u("m", "m", "meter", "", .1, 20, 2), u("m", "m", "meter", "c", .5, 99, 3),
-                        u("m", "m", "meter", "m", .5, 99, 1.5)), u("m", "m", "meter", "", .1, 20), (-4, 1),
+                        u("m", "m", "meter", "m", .5, 99, 1.5), u("m", "m", "meter", "k", .1, 20, .2), u("m", "m", "meter", "u", 1, 999, .2),
+                        u("m", "m", "meter", "n", .1, 999, .3)), u("m", "m", "meter", "", .1, 20), (-6, 2),
              ("an unknown distance", "some distance", "a certain distance")),
         Kind("short", (u("m", "m", "meter", "m", .05, 20, 3), u("m", "m", "meter", "u", 1, 999),
                        u("m", "m", "meter", "c", .1, 9, 1)), u("m", "m", "meter", "", .001, .05), (-6, -2),
@@ -95,7 +104,9 @@ def _kinds() -> dict[str, Kind]:
              u("W", "W", "watt", "", .5, 3000), (-4, 4), ("an unknown power",)),
         Kind("energy", (u("J", "J", "joule", "", .1, 900, 2), u("J", "J", "joule", "m", .1, 900, 2), u("J", "J", "joule", "u", .1, 900, 2),
                         u("J", "J", "joule", "k", .1, 90, .5)), u("J", "J", "joule", "", .1, 900), (-19, 3), ("an unknown energy",)),
-        Kind("time", (u("s", "s", "second", "", .1, 90, 3), u("s", "s", "second", "m", .5, 900, 2), u("s", "s", "second", "u", 1, 900)),
+        Kind("time", (u("s", "s", "second", "", .1, 90, 3), u("s", "s", "second", "m", .5, 900, 2), u("s", "s", "second", "u", 1, 900),
+                      Unit("min", "min", 0, 1, 60, ("minute", "minutes"), .5, "60"),
+                      Unit("h", "h", 0, 1, 48, ("hour", "hours"), .5, "3600")),
              u("s", "s", "second", "", .1, 90), (-6, 3), ("an unknown time", "some time")),
         Kind("angle", (Unit("deg", "°", 0, 5, 85, ("degree", "degrees"), 3),), Unit("deg", "°", 0, 5, 85, ("degree", "degrees")), None,
              ("an unknown angle", "some angle")),
@@ -143,7 +154,7 @@ class Value:
 
     @property
     def si(self) -> float:
-        return float(self.canonical)
+        return evaluate(self.canonical)
 
     @property
     def abs(self) -> str:
@@ -210,10 +221,11 @@ def _draw(rng: np.random.Generator, symbol: str, kind: Kind, unit: str | None) -
     chosen = _choose_unit(rng, kind, unit)
     whole = kind.name == "count"
     digits = mantissa(rng, chosen.low, chosen.high, whole)
-    canonical = digits + (f"e{chosen.exponent}" if chosen.exponent else "")
+    canonical = chosen.canonical(digits)
     body, stated = digits, f"{digits} {chosen.pint}".strip()
     if digits.isdigit() and int(digits) <= 12 and chosen.words and rng.random() < .15:
-        return Value(symbol, kind.name, canonical, chosen.pint, f"{SMALL_WORDS[int(digits)]} {chosen.words[int(digits) != 1]}", stated, vague)
+        many, joint = (0, "-") if rng.random() < .15 else (int(digits) != 1, " ")  # a two-microfarad capacitor
+        return Value(symbol, kind.name, canonical, chosen.pint, f"{SMALL_WORDS[int(digits)]}{joint}{chosen.words[many]}", stated, vague)
     if digits.isdigit() and len(digits) > 3 and rng.random() < .4:
         body = f"{int(digits):,}"
     return Value(symbol, kind.name, canonical, chosen.pint, _attach(rng, body, chosen, digits), stated, vague)
@@ -233,7 +245,9 @@ def _attach(rng: np.random.Generator, body: str, unit: Unit, digits: str) -> str
     if unit.symbol == "°":
         return body + ("°" if rng.random() < .6 else " degrees" if rng.random() < .8 else " deg")
     if unit.words and rng.random() < .2:
-        return f"{body} {unit.words[0] if digits in ('1', '1.0') else unit.words[1]}"
+        return f"{body} {unit.words[0] if digits in ('1', '1.0') or rng.random() < .1 else unit.words[1]}"
+    if rng.random() < .02:
+        return f"{body}\\,\\mathrm{{{unit.symbol.translate(LATEX)}}}"
     symbol = _spell(rng, unit.symbol)
     space = "" if rng.random() < .15 and body[-1].isdigit() and "10" not in body else " "
     return f"{body}{space}{symbol}"
