@@ -68,6 +68,8 @@ def _made_up(rng: np.random.Generator) -> Solved:
             given = pick(rng, _pool())
             chosen.setdefault(given.symbol, given)
         formula = pick(rng, FRONTS) + _formula(rng, [*chosen])
+        for symbol in chosen:
+            formula = formula.replace(f"{{{symbol}}}^2", f"{{{symbol}.abs}}^2" if chosen[symbol].signed else f"{{{symbol}}}^2")
         result = pick(rng, [symbol for symbol in RESULTS if symbol not in chosen])
         problem = ProblemType("made_up", "made_up", tuple(chosen.values()), f"{result} = {_law(formula)}", (Step(result, formula, ""),),
                               "", "")
