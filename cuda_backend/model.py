@@ -86,7 +86,6 @@ class Attention(nn.Module):
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.heads != self.kv_heads)
         return out.transpose(1, 2).reshape(B, T, -1)
 
-
     def _packed(self, x: Tensor, rope: Pair, bias: Tensor) -> Tensor:
         """_heads for packed rows on the CPU. bias: (H * B, T, T)."""
         B, T, _ = x.shape
