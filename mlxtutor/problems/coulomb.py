@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 
-from mlxtutor.problems.sanity import Check, by_sign, by_signs
-from mlxtutor.problems.types import AXIS_ANGLE, Given, ProblemType, Step, axis_angle
+from mlxtutor.problems.draws import charge, family, within
+from mlxtutor.problems.sanity import by_sign, by_signs
+from mlxtutor.problems.types import AXIS_ANGLE, Given, ProblemType, axis_angle
 
-Q1 = Given("q1", "charge", 1e-12, 1e-2, signed=True)
-Q2 = Given("q2", "charge", 1e-12, 1e-2, signed=True)
+Q1 = charge("q1", 1e-12, 1e-2)
+Q2 = charge("q2", 1e-12, 1e-2)
 R = Given("r", "length")
 F = Given("F", "force", 1e-9, 90)
 N = Given("n", "factor")
-LAB_Q1 = Given("q1", "charge", 1e-9, 1e-4, signed=True)
-LAB_Q2 = Given("q2", "charge", 1e-9, 1e-4, signed=True)
-LAB_Q = Given("q", "charge", 1e-9, 1e-4, signed=True)
-LAB_Q3 = Given("q3", "charge", 1e-9, 1e-4, signed=True)
+LAB_Q1 = charge("q1", 1e-9, 1e-4)
+LAB_Q2 = charge("q2", 1e-9, 1e-4)
+LAB_Q = charge("q", 1e-9, 1e-4)
+LAB_Q3 = charge("q3", 1e-9, 1e-4)
 A, B = Given("a", "length"), Given("b", "length")
 M = Given("m", "mass", 1e-6, 1)
 
 PAIR = ("q1", "q2")
 PAIR_CHECK = by_signs("q1", "q2", "repel", "attract")
-
-
-def within(symbol: str, low: float, high: float) -> Callable[[SimpleNamespace], bool]:
-    """Accepts draws whose result lies in a textbook's range (SI)."""
-    return lambda v: low <= abs(getattr(v, symbol)) <= high
 
 
 def like(v: SimpleNamespace) -> bool:
@@ -50,11 +45,7 @@ def levitation_check(v: SimpleNamespace) -> str:
     return f"both {'positive' if v.q1 > 0 else 'negative'}: the repulsion carries the weight."
 
 
-def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str,
-          check: Check, before: tuple[Step, ...] = (), **options: object) -> ProblemType:
-    """A type whose last step's symbol is the left side of the law."""
-    step = Step(law.partition(" = ")[0], expression, unit)
-    return ProblemType(f"coulomb_{name}", "coulomb", givens, law, (*before, step), units, check, **options)  # type: ignore[arg-type]
+_type = family("coulomb")
 
 
 TYPES: tuple[ProblemType, ...] = (
@@ -66,7 +57,7 @@ TYPES: tuple[ProblemType, ...] = (
           "[F]*[r]^2/([k]*[q1])", "twice r would give four times q2.", accept=within("q2", 1e-13, 1e-2)),
     _type("equal_charges", (F, R), "q = r*sqrt(F/k)", "{r}*sqrt({F}/{k})", "C", "[r]*([F]/([k]))^0.5",
           "twice r would give twice q."),
-    _type("identical_force", (Given("q", "charge", 1e-12, 1e-3, signed=True), R), "F = k*|q|^2/r^2", "{k}*{q.abs}^2/{r}^2", "N",
+    _type("identical_force", (charge("q", 1e-12, 1e-3), R), "F = k*|q|^2/r^2", "{k}*{q.abs}^2/{r}^2", "N",
           "[k]*[q]^2/[r]^2", by_sign("q", "both are positive and repel", "both are negative and repel")),
     _type("scale_distance", (F, N), "F2 = F/n^2", "{F}/{n}^2", "N", "[F]", "twice n would give a quarter of F2.",
           accept=lambda v: v.n != 1),
@@ -83,7 +74,7 @@ TYPES: tuple[ProblemType, ...] = (
           "F is less than twice the force of one pair.", accept=within("F", 1e-9, 1e6)),
     _type("square", (LAB_Q, A), "F = (sqrt(2)+0.5)*k*|q|^2/a^2", "(sqrt(2)+0.5)*{k}*{q.abs}^2/{a}^2", "N", "[k]*[q]^2/[a]^2",
           "F is less than twice a neighbor's push.", accept=within("F", 1e-9, 1e6)),
-    _type("electron_count", (Given("Q", "charge", 1e-14, 1e-3, signed=True),), "N = |Q|/e", "{Q.abs}/{e}", "", "[Q]/[e]",
+    _type("electron_count", (charge("Q", 1e-14, 1e-3),), "N = |Q|/e", "{Q.abs}/{e}", "", "[Q]/[e]",
           by_sign("Q", "electrons are missing", "these are extra electrons")),
     _type("charge_of_electrons", (Given("N", "many"),), "Q = N*e", "{N}*{e}", "C", "[e]", "twice N would give twice Q.",
           missing=()),

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from mlxtutor.problems.draws import charge, family, length, similar
 from mlxtutor.problems.sanity import Check, by_sign, by_signs
-from mlxtutor.problems.types import Given, ProblemType, Step
+from mlxtutor.problems.types import Given, ProblemType
 
 POINT = "far away it acts like a point charge."
-
-
-def charge(symbol: str = "q", low: float = 1e-12, high: float = 1e-3) -> Given:
-    return Given(symbol, "charge", low, high, signed=True)
-
-
-def length(symbol: str, low: float = 5e-3, high: float = 10.) -> Given:
-    return Given(symbol, "length", low, high)
 
 
 Q, R, FIELD = charge(), length("r", 1e-3, 50.), Given("E", "field", 1., 1e7)
@@ -51,14 +44,7 @@ def net_field(v: SimpleNamespace, left: float, right: float) -> bool:
     return textbook_field(v) and abs(v.E) > .03 * larger
 
 
-def similar(a: float, b: float, factor: float = 20.) -> bool:
-    return a / b < factor and b / a < factor
-
-
-def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str, check: Check,
-          **options) -> ProblemType:
-    symbol = law.split(" = ")[0]
-    return ProblemType(f"field_{name}", "field", givens, law, (Step(symbol, expression, unit),), units, check, **options)
+_type = family("field")
 
 
 POINTS = (
@@ -75,13 +61,13 @@ POINTS = (
           accept=textbook_field),
     _type("two_between", (charge("q1"), charge("q2"), length("d"), length("x")), "E = k*(q1/x^2-q2/(d-x)^2)",
           "{k}*({q1}/{x}^2-{q2}/({d}-{x})^2)", "N/C", "[k]*[q1]/[x]^2", BETWEEN, direction=line_direction,
-          accept=lambda v: .1 * v.d < v.x < .9 * v.d and similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.x, v.d - v.x)),
+          accept=lambda v: .1 * v.d < v.x < .9 * v.d and similar(v.q1, v.q2, factor=100) and net_field(v, v.x, v.d - v.x)),
     _type("midpoint", (charge("q1"), charge("q2"), length("d")), "E = k*(q1-q2)/(d/2)^2", "{k}*({q1}-{q2})/({d}/2)^2", "N/C",
           "[k]*[q1]/[d]^2", BETWEEN, direction=line_direction,
-          accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and net_field(v, v.d / 2, v.d / 2)),
+          accept=lambda v: similar(v.q1, v.q2, factor=100) and net_field(v, v.d / 2, v.d / 2)),
     _type("two_right_angle", (charge("q1"), charge("q2"), length("a"), length("b")), "E = k*sqrt((|q1|/a^2)^2+(|q2|/b^2)^2)",
           "{k}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N/C", "[k]*[q1]/[a]^2", "larger than either field, smaller than their sum.",
-          accept=lambda v: similar(v.q1 ** 2, v.q2 ** 2, 1e4) and similar(v.a, v.b) and textbook_field(v)),
+          accept=lambda v: similar(v.q1, v.q2, factor=100) and similar(v.a, v.b) and textbook_field(v)),
 )
 CONTINUA = (
     _type("infinite_line", (LAMBDA, R), "E = 2*k*|lambda|/r", "2*{k}*{lambda.abs}/{r}", "N/C", "[k]*[lambda]/[r]",

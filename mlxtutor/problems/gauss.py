@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from mlxtutor.problems.coulomb import within
-from mlxtutor.problems.sanity import Check
-from mlxtutor.problems.types import Given, ProblemType, Step
+from mlxtutor.problems.draws import family, similar, within
+from mlxtutor.problems.types import Given, ProblemType
 
 CHARGE = Given("q", "charge", 1e-13, 1e-3, signed=True)
 Q = Given("Q", "charge", 1e-12, 1e-4, signed=True)
@@ -58,16 +57,7 @@ def outside(v: SimpleNamespace) -> bool:
     return v.r > v.R and E_RANGE(v)
 
 
-def comparable(*charges: float) -> bool:
-    """Charges of one problem lie within a factor of 1000 of each other."""
-    return max(map(abs, charges)) < 1e3 * min(map(abs, charges))
-
-
-def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str,
-          check: Check, **options: object) -> ProblemType:
-    """A type of one step; the step's symbol is the left side of the law."""
-    step = Step(law.partition(" = ")[0], expression, unit)
-    return ProblemType(f"gauss_{name}", "gauss", givens, law, (step,), units, check, **options)  # type: ignore[arg-type]
+_type = family("gauss")
 
 
 TYPES: tuple[ProblemType, ...] = (
@@ -78,7 +68,7 @@ TYPES: tuple[ProblemType, ...] = (
     _type("flux_cube_face", (CHARGE,), "Phi = q/(6*eps0)", "{q}/(6*{eps0})", FLUX, "[q]/([eps0])", flux_check("q")),
     _type("flux_net", tuple(Given(s, "charge", 1e-12, 1e-4, signed=True) for s in ("q1", "q2", "q3")),
           "Phi = (q1+q2+q3)/eps0", "({q1}+{q2}+{q3})/{eps0}", FLUX, "[q1]/([eps0])", net_check,
-          accept=lambda v: comparable(v.q1, v.q2, v.q3), alike=("q1", "q2", "q3")),
+          accept=lambda v: similar(v.q1, v.q2, v.q3, factor=1000), alike=("q1", "q2", "q3")),
     _type("sphere_inside", (Q, BIG_R, R), "E = k*|Q|*r/R^3", "{k}*{Q.abs}*{r}/{R}^3", FIELD, "[k]*[Q]*[r]/[R]^3",
           source_check("Q", "r < R: only the charge within r acts"), accept=inside),
     _type("sphere_outside", (Q, BIG_R, R), "E = k*|Q|/r^2", "{k}*{Q.abs}/{r}^2", FIELD, "[k]*[Q]/[r]^2",
@@ -93,7 +83,7 @@ TYPES: tuple[ProblemType, ...] = (
           "r < R: no charge is enclosed, so E is zero.", accept=lambda v: v.r < v.R, missing=()),
     _type("shell_with_charge", (Given("q1", "charge", 1e-12, 1e-4, signed=True), Given("q2", "charge", 1e-12, 1e-4, signed=True), R),
           "E = k*abs(q1+q2)/r^2", "{k}*abs({q1}+{q2})/{r}^2", FIELD, "[k]*[q1]/[r]^2", "the total charge acts as from the center.",
-          accept=lambda v: comparable(v.q1, v.q2) and abs(v.q1 + v.q2) > .01 * abs(v.q1) and E_RANGE(v)),
+          accept=lambda v: similar(v.q1, v.q2, factor=1000) and abs(v.q1 + v.q2) > .01 * abs(v.q1) and E_RANGE(v)),
     _type("cylinder_inside", (RHO, R), "E = |rho|*r/(2*eps0)", "{rho.abs}*{r}/(2*{eps0})", FIELD, "[rho]*[r]/([eps0])",
           source_check("rho", "E grows with r inside"), accept=E_RANGE),
     _type("cylinder_outside", (RHO, BIG_R, R), "E = |rho|*R^2/(2*eps0*r)", "{rho.abs}*{R}^2/(2*{eps0}*{r})", FIELD,

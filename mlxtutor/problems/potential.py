@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+from mlxtutor.problems.draws import charge, family, length, similar
 from mlxtutor.problems.sanity import Check, by_sign, by_signs
-from mlxtutor.problems.types import Given, ProblemType, Step
+from mlxtutor.problems.types import Given, ProblemType
 
 SUM = by_signs("q1", "q2", "give potentials that add", "give potentials that partly cancel")
 LIGHT = "below the speed of light, 3e8 m/s."
 
 
-def charge(symbol: str = "q", low: float = 1e-12, high: float = 1e-3, signed: bool = True) -> Given:
-    return Given(symbol, "charge", low, high, signed=signed)
-
-
-def length(symbol: str, low: float = 5e-3, high: float = 10.) -> Given:
-    return Given(symbol, "length", low, high)
-
-
 def source_sign(symbol: str, result: str = "V") -> Check:
     """A potential has the sign of its charge when it is zero far away."""
     return by_sign(symbol, f"{result} is positive", f"{result} is negative")
-
-
-def similar(a: float, b: float, factor: float = 20.) -> bool:
-    return a / b < factor and b / a < factor
 
 
 def textbook_potential(v: SimpleNamespace) -> bool:
@@ -36,17 +25,14 @@ def textbook_potential(v: SimpleNamespace) -> bool:
 def two_sources(v: SimpleNamespace, first: float, second: float) -> bool:
     """first, second: distances in m of the two charges; their potentials must not nearly cancel."""
     larger = 8.99e9 * max(abs(v.q1) / first, abs(v.q2) / second)
-    return textbook_potential(v) and abs(v.V) > .03 * larger and similar(abs(v.q1), abs(v.q2), 100)
+    return textbook_potential(v) and abs(v.V) > .03 * larger and similar(v.q1, v.q2, factor=100)
 
 
 def textbook_energy(result: str) -> Callable[[SimpleNamespace], bool]:
     return lambda v: 1e-12 < abs(vars(v)[result]) < 1e5
 
 
-def _type(name: str, givens: tuple[Given, ...], law: str, expression: str, unit: str, units: str, check: Check,
-          **options) -> ProblemType:
-    symbol = law.split(" = ")[0]
-    return ProblemType(f"potential_{name}", "potential", givens, law, (Step(symbol, expression, unit),), units, check, **options)
+_type = family("potential")
 
 
 VOLTAGE = Given("V", "voltage", .1, 1e6)
@@ -68,7 +54,7 @@ POINTS = (
           source_sign("q"), accept=textbook_potential),
     _type("difference_point", (charge(), length("r_a"), length("r_b")), "V_ab = k*q*(1/r_a-1/r_b)",
           "{k}*{q}*(1/{r_a}-1/{r_b})", "V", "[k]*[q]/[r_a]", by_sign("V_ab", "A is at the higher potential", "A is at the lower potential"),
-          accept=lambda v: similar(v.r_a, v.r_b) and not similar(v.r_a, v.r_b, 1.05) and 1e-2 < abs(v.V_ab) < 1e8),
+          accept=lambda v: similar(v.r_a, v.r_b) and not similar(v.r_a, v.r_b, factor=1.05) and 1e-2 < abs(v.V_ab) < 1e8),
     _type("dipole", (Given("p", "dipole", 1e-30, 9.9e-28), Given("r", "atomic", 1e-10), Given("theta", "angle")),
           "V = k*p*cos(theta)/r^2", "{k}*{p}*cos({theta})/{r}^2", "V", "[k]*[p]/[r]^2", "at 90 degrees V would be zero.",
           accept=lambda v: 1e-7 < v.V < 100),
@@ -105,7 +91,7 @@ FIELDS = (
     _type("triangle_energy", (charge("q1"), charge("q2"), charge("q3"), length("a")), "U = k*(q1*q2+q1*q3+q2*q3)/a",
           "{k}*({q1}*{q2}+{q1}*{q3}+{q2}*{q3})/{a}", "J", "[k]*[q1]*[q2]/[a]",
           by_sign("U", "bringing them together took work", "bringing them together gave work"), alike=("q1", "q2", "q3"),
-          accept=lambda v: textbook_energy("U")(v) and similar(abs(v.q1), abs(v.q2), 100) and similar(abs(v.q1), abs(v.q3), 100)
+          accept=lambda v: textbook_energy("U")(v) and similar(v.q1, v.q2, factor=100) and similar(v.q1, v.q3, factor=100)
           and abs(v.U) * v.a > 3e8 * max(abs(v.q1 * v.q2), abs(v.q1 * v.q3), abs(v.q2 * v.q3))),
     _type("square_energy", (charge(), length("a")), "U = (4+sqrt(2))*k*|q|^2/a", "(4+sqrt(2))*{k}*{q.abs}^2/{a}", "J",
           "[k]*[q]^2/[a]", "all charges alike, so the energy is positive.", accept=textbook_energy("U")),
