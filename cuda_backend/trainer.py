@@ -7,32 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from cuda_backend.model import Model, batch_nll
 from mlxtutor.backends import StepResult, Weights
 from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import Batch
-
-
-def _groups(model: Model, train: TrainConfig) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Parameters for Muon, for AdamW with weight decay, and for AdamW without."""
-    muon, decayed, plain = [], [], []
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            plain.append(parameter)
-        elif train.optimizer == "muon" and not name.startswith("embed_tokens"):
-            muon.append(parameter)
-        else:
-            decayed.append(parameter)
-    return muon, decayed, plain
+from mlxtutor.training.groups import parameter_groups
 
 
 class Trainer:
     """The optimisers of one model. Learning rates are the configuration's peaks times lr_scale."""
 
     def __init__(self, model: Model, train: TrainConfig) -> None:
-        muon, decayed, plain = _groups(model, train)
+        named = dict(model.named_parameters())
+        names = parameter_groups(((name, parameter.ndim) for name, parameter in named.items()), train.optimizer)
+        muon, decayed, plain = ([named[name] for name in group] for group in names)
         self.model, self.train = model, train
         groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps)

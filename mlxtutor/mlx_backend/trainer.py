@@ -18,28 +18,17 @@ from mlxtutor.datasets.batch import Batch
 from mlxtutor.mlx_backend import blas
 from mlxtutor.mlx_backend.device import cpu_streams
 from mlxtutor.mlx_backend.model import Model, batch_nll
+from mlxtutor.training.groups import parameter_groups
 
 Flat = dict[str, mx.array]
-
-
-def _groups(model: Model, train: TrainConfig) -> tuple[list[str], list[str], list[str]]:
-    """Parameter names for Muon, for AdamW with weight decay, and for AdamW without."""
-    muon, decayed, plain = [], [], []
-    for name, parameter in tree_flatten(model.trainable_parameters()):
-        if parameter.ndim < 2:
-            plain.append(name)
-        elif train.optimizer == "muon" and not name.startswith("embed_tokens"):
-            muon.append(name)
-        else:
-            decayed.append(name)
-    return muon, decayed, plain
 
 
 class Trainer:
     """The optimisers of one model. Learning rates are the configuration's peaks times lr_scale."""
 
     def __init__(self, model: Model, train: TrainConfig) -> None:
-        muon, decayed, plain = _groups(model, train)
+        parameters = dict(tree_flatten(model.trainable_parameters()))
+        muon, decayed, plain = parameter_groups(((name, parameter.ndim) for name, parameter in parameters.items()), train.optimizer)
         self.model, self.train = model, train
         betas = [train.beta1, train.beta2]
         # bias_correction: torch always corrects, MLX not by default
@@ -47,11 +36,10 @@ class Trainer:
             ("adamw", optim.AdamW(train.lr, betas, train.eps, train.weight_decay, bias_correction=True), train.lr, decayed),
             ("adamw", optim.AdamW(train.lr, betas, train.eps, 0.0, bias_correction=True), train.lr, plain)]
         self.streams = cpu_streams()
-        for part in range(len(self.streams) or 1):  # on the CPU each stream orthogonalises a part of the matrices
-            names = muon[part::len(self.streams) or 1]
+        parts = len(self.streams) or 1
+        for names in (muon[part::parts] for part in range(parts)):  # on the CPU each stream orthogonalises a part of the matrices
             if names:  # MLX's weight decay is L2 in the gradient: ours is decoupled, below
                 self.optimizers.append(("muon", optim.Muon(train.muon_lr, momentum=0.95, weight_decay=0.0), train.muon_lr, names))
-        parameters = dict(tree_flatten(model.trainable_parameters()))
         for _, optimizer, _, names in self.optimizers:
             optimizer.init({name: parameters[name] for name in names})
         self.gradient = nn.value_and_grad(model, batch_nll)
