@@ -95,7 +95,7 @@ class _Drawing:
         device = event["device"]
         self._say(f"device    {device['name']}\ndtype     {device['dtype']} ({device['reason']})")
         self._say(f"model     {event['parameters']:,} parameters, {event['trainable']:,} trainable")
-        self._say(f"stages    {', '.join(event['stages'])}; {event['tokens_per_step'][-1]:,} tokens a step; seed {event['seed']}")
+        self._say(f"stages    {', '.join(event['stages'])}; {event['rows_per_step'][-1]:,} rows a step; seed {event['seed']}")
 
     def _stage(self, event: Event) -> None:
         self._end_bar()

@@ -20,7 +20,7 @@ import numpy as np
 
 from mlxtutor import backends
 from mlxtutor.config import ModelConfig, Recipe, TrainConfig, stage_train
-from mlxtutor.datasets.batch import Batch, make_batch, plan_steps
+from mlxtutor.datasets.batch import Batch, make_batch, plan_steps, typical_steps
 from mlxtutor.errors import TutorError
 from mlxtutor.inference.generate import LoadedModel, generate
 from mlxtutor.training.initial import initial_weights
@@ -76,7 +76,8 @@ def bench_steps(recipe: Recipe, models: Path, chosen: Sequence[Variant], dtype: 
     tokenizer, config = sample_tokenizer(recipe, models)
     sample = sample_stage(recipe, stage, index, tokenizer, max(SAMPLE_TOKENS, 2 * train.row_len * train.batch_rows * train.accumulate))
     steps = plan_steps(sample, train, np.random.default_rng(recipe.seed))
-    batches = [make_batch(sample, rows, train.row_len) for rows in steps[0]]
+    [step] = typical_steps(sample, steps, 1)
+    batches = [make_batch(sample, rows, train.row_len) for rows in step]
     tokens = sum(int((batch.segments > 0).sum()) for batch in batches)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         children = []

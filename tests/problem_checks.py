@@ -112,6 +112,23 @@ def _check_names(problem: ProblemType, wording: Wording, symbols: list[str]) -> 
     assert len(set(firsts)) == len(firsts) and len(set(everything)) == len(everything), f"{problem.name}: one name for two givens"
 
 
+NAMES = re.compile(r"\b(first|second|third|middle|left|right)\b|= ?\{|\b[A-Za-z]*[ _]?[123]\b", re.I)
+
+
+ORDINAL = re.compile(r"\b(first|second|third)\b[^{}.,]{0,25}\{\w(\d)\}")
+
+
+def check_order(problem: ProblemType) -> None:
+    """Scenes and wholes state interchangeable givens in their order, unless they name them: then by the right number."""
+    wording = load_wordings(problem.family)[problem.name]
+    for text in (*wording.scenes, *wording.scenes_held, *wording.wholes, *wording.wholes_held):
+        if problem.alike == ("q1", "q2") or len(problem.alike) == len(problem.givens):
+            wrong = [match[0] for match in ORDINAL.finditer(text) if ("first", "second", "third").index(match[1]) + 1 != int(match[2])]
+            assert not wrong, f"{problem.name}: {wrong} in {text}"
+        found = [symbol for symbol in PLACE.findall(text) if symbol in problem.alike]
+        assert found == sorted(found) or NAMES.search(re.sub(r"\{\w+", "{", text)), f"{problem.name}: {text}"
+
+
 def check_prompts(problem: ProblemType, n: int = 40) -> None:
     """Composed prompts keep every stated value, leave out the missing one and leave no place unfilled."""
     rng = np.random.default_rng(3)
@@ -134,6 +151,7 @@ def check_problem(problem: ProblemType) -> None:
     check_units(problem)
     check_solutions(problem)
     check_wordings(problem)
+    check_order(problem)
     check_prompts(problem)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxtutor.config import TrainConfig
-from mlxtutor.datasets.batch import join_examples, make_batch, pack, plan_steps
+from mlxtutor.datasets.batch import join_examples, make_batch, pack, plan_steps, typical_steps
 
 CAPACITY = 16
 lengths_of_examples = st.lists(st.integers(1, 30), max_size=40)
@@ -145,3 +145,11 @@ def test_every_epoch_has_another_order_and_packing():
 def test_examples_without_a_target_make_no_step(masks):
     items = join_examples([([1] * len(mask), mask) for mask in masks])
     assert plan_steps(items, train(2, epochs=2), np.random.default_rng(0)) == []
+
+
+def test_typical_steps_are_of_even_quantiles_the_middle_one_first():
+    items = join_examples([([1] * size, [True] * size) for size in range(2, 12)])
+    steps = [[[[index]]] for index in (4, 0, 9, 2, 7, 1, 8, 3, 6, 5)]
+    assert typical_steps(items, steps, 1) == [[[[5]]]]
+    assert typical_steps(items, steps, 3) == [[[[5]]], [[[1]]], [[[8]]]]
+    assert len(typical_steps(items, steps[:2], 3)) == 2

@@ -13,6 +13,7 @@ from problem_checks import draws
 
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.types import CONSTANT_VALUES, ProblemType, Solved, solve
+from mlxtutor.text.calculator import format_result
 
 K, EPS0, C_LIGHT = 8.99e9, 8.85e-12, 2.998e8
 FACTORS = {"a quarter of": .25, "half of": .5, "twice": 2, "four times": 4}
@@ -26,15 +27,19 @@ def rescaled(solved: Solved, symbol: str, factor: float) -> float:
     return solve(solved.type, {**solved.values, symbol: changed}).answer
 
 
+def printed(value: float) -> float:
+    return float(format_result(value))
+
+
 def all_of(v: SimpleNamespace, head: str) -> list[float]:
     return [x for name, x in vars(v).items() if re.fullmatch(head + r"\d", name)]
 
 
 def part(solved: Solved, size) -> bool:
-    """The sum of two vectors at right angles lies between its larger part and the sum of both."""
+    """The sum of two vectors at right angles lies between its larger part and the sum of both, as printed with four digits."""
     v = solved.namespace
     parts = [size * abs(v.q1) / v.a**2, size * abs(v.q2) / v.b**2]
-    return max(parts) * .999 <= solved.answer <= sum(parts) * 1.001
+    return printed(max(parts)) < solved.answer < printed(sum(parts))
 
 
 def limit(solved: Solved, symbol: str, size: float) -> float:
@@ -53,7 +58,7 @@ CLAIMS = {
     "field_finite_line_bisector": lambda v, y, s: math.isclose(limit(s, "r", 1e4), K * abs(v.Q) / 1e8, rel_tol=2e-3),
     "field_line_axis": lambda v, y, s: math.isclose(limit(s, "d", 1e5), K * abs(vars(v)["lambda"]) * v.L / 1e10, rel_tol=2e-3),
     "field_ring_axis": lambda v, y, s: limit(s, "x", 1e-12) < 1e-6 * limit(s, "x", v.R),
-    "field_disk_axis": lambda v, y, s: y < abs(v.sigma) / (2 * EPS0) * 1.001,
+    "field_disk_axis": lambda v, y, s: y < abs(v.sigma) / (2 * EPS0),
     "field_semicircle_center": lambda v, y, s: y < K * abs(v.Q) / v.R**2,
     "field_two_sheets": lambda v, y, s: v.sigma / (2 * EPS0) + -v.sigma / (2 * EPS0) == 0,
     "field_dipole_axis": lambda v, y, s: math.isclose(y, 2 * K * v.p / v.r**3, rel_tol=1e-3),
@@ -82,31 +87,31 @@ CLAIMS = {
     "capacitance_dielectric_side_by_side": lambda v, y, s: math.isclose(
         y, EPS0 * v.A / 2 / v.d * (v.kappa1 + v.kappa2), rel_tol=1e-3),
     "capacitance_spherical": lambda v, y, s: y > v.a / K,
-    "capacitance_series_two": lambda v, y, s: y < min(all_of(v, "C")) * 1.001,
-    "capacitance_series_three": lambda v, y, s: y < min(all_of(v, "C")) * 1.001,
+    "capacitance_series_two": lambda v, y, s: y < min(all_of(v, "C")),
+    "capacitance_series_three": lambda v, y, s: y < min(all_of(v, "C")),
     "capacitance_parallel_two": lambda v, y, s: y > max(all_of(v, "C")),
     "capacitance_parallel_three": lambda v, y, s: y > max(all_of(v, "C")),
-    "capacitance_mixed_series_parallel": lambda v, y, s: y < min(v.C1, v.C2 + v.C3) * 1.001,
+    "capacitance_mixed_series_parallel": lambda v, y, s: y < min(v.C1, v.C2 + v.C3),
     "capacitance_mixed_parallel_series": lambda v, y, s: y > v.C1,
-    "capacitance_series_charge": lambda v, y, s: y < v.V * min(all_of(v, "C")) * 1.001,
+    "capacitance_series_charge": lambda v, y, s: y < v.V * min(all_of(v, "C")),
     "capacitance_series_voltage": lambda v, y, s: (y > v.V / 2 * 1.001) <= (v.C1 < v.C2 * 1.002),
-    "capacitance_reconnect_like": lambda v, y, s: min(v.V1, v.V2) * .999 <= y <= max(v.V1, v.V2) * 1.001,
+    "capacitance_reconnect_like": lambda v, y, s: min(v.V1, v.V2) <= y <= max(v.V1, v.V2),
     "capacitance_reconnect_opposite": lambda v, y, s: y < max(v.V1, v.V2),
     "capacitance_dielectric_disconnected": lambda v, y, s: y < v.V0,
     "capacitance_dielectric_connected": lambda v, y, s: y > v.C * v.V,
     "circuits_series_two": lambda v, y, s: y > max(all_of(v, "R")),
     "circuits_series_three": lambda v, y, s: y > max(all_of(v, "R")),
-    "circuits_parallel_two": lambda v, y, s: y < min(all_of(v, "R")) * 1.001,
-    "circuits_parallel_three": lambda v, y, s: y < min(all_of(v, "R")) * 1.001,
+    "circuits_parallel_two": lambda v, y, s: y < min(all_of(v, "R")),
+    "circuits_parallel_three": lambda v, y, s: y < min(all_of(v, "R")),
     "circuits_mixed": lambda v, y, s: y > v.R1 * .999,
     "circuits_series_current": lambda v, y, s: math.isclose(y * v.R1 + y * v.R2, v.V, rel_tol=1e-3),
-    "circuits_divider": lambda v, y, s: y < v.V * 1.001,
-    "circuits_current_divider": lambda v, y, s: y < v.I * 1.001,
+    "circuits_divider": lambda v, y, s: y < v.V,
+    "circuits_current_divider": lambda v, y, s: y < v.I,
     "circuits_terminal_voltage": lambda v, y, s: y < v.emf,
     "circuits_internal_current": lambda v, y, s: y < v.emf / v.r,
     "circuits_maximum_power": lambda v, y, s: math.isclose(y, (v.emf / 2) ** 2 / v.r, rel_tol=1e-3),
-    "circuits_rc_charging": lambda v, y, s: y < v.V0 * 1.001,
-    "circuits_rc_discharging": lambda v, y, s: y < v.V0 * 1.001,
+    "circuits_rc_charging": lambda v, y, s: y < v.V0,
+    "circuits_rc_discharging": lambda v, y, s: y < v.V0,
     "circuits_rc_time_to_fraction": lambda v, y, s: math.isclose(limit(s, "p", 1 - math.exp(-1)), v.R * v.C, rel_tol=1e-3),
     "circuits_rc_initial_current": lambda v, y, s: math.isclose(y * v.R, v.V, rel_tol=1e-3),
 }

@@ -100,8 +100,8 @@ def _row_size(examples: Examples, row: Sequence[int]) -> int:
 def plan_steps(examples: Examples, train: TrainConfig, rng: np.random.Generator) -> list[list[list[list[int]]]]:
     """steps[step][pass][row] -> example indices. Each epoch repacks in a new order; every row is used; one step may be smaller.
 
-    The rows of a pass are of about one length, since attention costs the square of the longest; those of a step are not: its
-    passes come from short, middling and long rows in turn.
+    The rows of a pass are of about one length, since attention costs the square of the longest. The passes of a step, where it has
+    several, come from short, middling and long rows, but where a pass without any target was joined to its neighbour.
     """
     steps: list[list[list[list[int]]]] = []
     for _ in range(train.epochs):
@@ -115,6 +115,14 @@ def plan_steps(examples: Examples, train: TrainConfig, rng: np.random.Generator)
         passes = _with_targets(examples, dealt, train.row_len)
         steps += [passes[i:i + train.accumulate] for i in range(0, len(passes), train.accumulate)]
     return steps
+
+
+def typical_steps(examples: Examples, steps: list[list[list[list[int]]]], count: int) -> list[list[list[list[int]]]]:
+    """Up to `count` planned steps of different lengths, of even quantiles from the middle outward; for one the median step."""
+    ordered = sorted(steps, key=lambda step: sum(_row_size(examples, row) for rows in step for row in rows))
+    count = min(count, len(ordered))
+    middle_first = sorted(range(count), key=lambda i: abs(2 * i + 1 - count))
+    return [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in middle_first]
 
 
 def _deal(examples: Examples, pool: list[list[int]], train: TrainConfig, rng: np.random.Generator) -> list[list[list[int]]]:

@@ -51,7 +51,7 @@ def _bare(solved: Solved, order: list[str], calculator: bool) -> object:
 
 
 def _name(problem: ProblemType, symbol: str) -> str:
-    return load_wordings(problem.family)[problem.name].names[symbol][0] if problem.family != "made_up" else "the value"
+    return load_wordings(problem.family)[problem.name].names[symbol][0] if problem.family != "made_up" else f"the value of {symbol}"
 
 
 @cache
@@ -61,7 +61,7 @@ def _pool() -> tuple[Given, ...]:
 
 
 def _made_up(rng: np.random.Generator) -> Solved:
-    """A formula of two to five symbols, with numbers that it can be evaluated for."""
+    """A formula of up to five symbols, with numbers that it can be evaluated for."""
     while True:
         chosen: dict[str, Given] = {}
         for _ in range(int(rng.choice([2, 3, 4, 5], p=[.3, .35, .25, .1]))):

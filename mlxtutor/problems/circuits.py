@@ -13,7 +13,7 @@ I = Given("I", "current", 1e-6, 30)  # noqa: E741
 R = Given("R", "resistance", .5, 2e7)
 PAIR, TRIPLE = ("R1", "R2"), ("R1", "R2", "R3")
 PARTS = tuple(Given(f"R{i}", "resistance", .5, 1e7) for i in (1, 2, 3))
-TIME = Given("t", "time", 1e-4, 1000)
+TIME, HOURS = Given("t", "time", 1e-4, 1000), Given("t", "time", 1e-4, 2e5)
 RHO = Given("rho", "resistivity", 1.4e-8, 2e-6)
 WIRE = Given("L", "length", .05, 100)
 EMF = Given("emf", "voltage", 1, 400)
@@ -53,9 +53,9 @@ OHM = (
           "[rho]*[L]/[A]", "twice L would give twice R."),
     _type("resistivity_diameter", (RHO, WIRE, Given("d", "short", 5e-5, 5e-3)), "R = 4*rho*L/(pi*d^2)",
           "4*{rho}*{L}/(pi*{d}^2)", "ohm", "[rho]*[L]/[d]^2", "twice d would give a quarter of R."),
-    _type("charge_from_current", (I, TIME), "Q = I*t", "{I}*{t}", "C", "[I]*[t]", "twice t would give twice Q."),
-    _type("electrons_from_current", (I, TIME), "N = I*t/e", "{I}*{t}/{e}", "", "[I]*[t]/[e]", "twice t would give twice N."),
-    _type("energy", (Given("P", "power", .01, 9000), Given("t", "time", 1e-2, 1000)), "E = P*t", "{P}*{t}", "J",
+    _type("charge_from_current", (I, HOURS), "Q = I*t", "{I}*{t}", "C", "[I]*[t]", "twice t would give twice Q."),
+    _type("electrons_from_current", (I, HOURS), "N = I*t/e", "{I}*{t}/{e}", "", "[I]*[t]/[e]", "twice t would give twice N."),
+    _type("energy", (Given("P", "power", .01, 9000), Given("t", "time", 1e-2, 2e5)), "E = P*t", "{P}*{t}", "J",
           "[P]*[t]", "twice t would give twice E."),
 )
 

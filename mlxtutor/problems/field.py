@@ -67,7 +67,7 @@ POINTS = (
           accept=lambda v: similar(v.q1, v.q2, factor=100) and net_field(v, v.d / 2, v.d / 2)),
     _type("two_right_angle", (charge("q1"), charge("q2"), length("a"), length("b")), "E = k*sqrt((|q1|/a^2)^2+(|q2|/b^2)^2)",
           "{k}*sqrt(({q1.abs}/{a}^2)^2+({q2.abs}/{b}^2)^2)", "N/C", "[k]*[q1]/[a]^2", "larger than either field, smaller than their sum.",
-          accept=lambda v: similar(v.q1, v.q2, factor=100) and similar(v.a, v.b) and textbook_field(v)),
+          accept=lambda v: similar(v.q1 / v.a**2, v.q2 / v.b**2) and textbook_field(v)),
 )
 CONTINUA = (
     _type("infinite_line", (LAMBDA, R), "E = 2*k*|lambda|/r", "2*{k}*{lambda.abs}/{r}", "N/C", "[k]*[lambda]/[r]",

@@ -9,7 +9,7 @@ import numpy as np
 from mlxtutor.text.calculator import evaluate
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-LATEX = {ord(char): text for char, text in {"μ": "\\mu ", "Ω": "\\Omega", "·": "\\,", "²": "^2", "³": "^3"}.items()}
+LATEX = {ord(char): text for char, text in {"μ": "\\mu ", "Ω": "\\Omega", "·": "\\,", "²": "^2", "³": "^3", "%": "\\%"}.items()}
 PREFIXES = {"p": -12, "n": -9, "u": -6, "m": -3, "c": -2, "": 0, "k": 3, "M": 6, "G": 9}
 PREFIX_WORDS = {"p": "pico", "n": "nano", "u": "micro", "m": "milli", "c": "centi", "": "", "k": "kilo", "M": "mega", "G": "giga"}
 SMALL_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -224,7 +224,8 @@ def _draw(rng: np.random.Generator, symbol: str, kind: Kind, unit: str | None) -
     canonical = chosen.canonical(digits)
     body, stated = digits, f"{digits} {chosen.pint}".strip()
     if digits.isdigit() and int(digits) <= 12 and chosen.words and rng.random() < .15:
-        many, joint = (0, "-") if rng.random() < .15 else (int(digits) != 1, " ")  # a two-microfarad capacitor
+        hyphened = rng.random() < .15 and chosen.words[0] != chosen.words[1]  # a two-microfarad capacitor
+        many, joint = (0, "-") if hyphened else (int(digits) != 1, " ")
         return Value(symbol, kind.name, canonical, chosen.pint, f"{SMALL_WORDS[int(digits)]}{joint}{chosen.words[many]}", stated, vague)
     if digits.isdigit() and len(digits) > 3 and rng.random() < .4:
         body = f"{int(digits):,}"
@@ -246,7 +247,7 @@ def _attach(rng: np.random.Generator, body: str, unit: Unit, digits: str) -> str
         return body + ("°" if rng.random() < .6 else " degrees" if rng.random() < .8 else " deg")
     if unit.words and rng.random() < .2:
         return f"{body} {unit.words[0] if digits in ('1', '1.0') or rng.random() < .1 else unit.words[1]}"
-    if rng.random() < .02:
+    if body == digits and rng.random() < .02:
         return f"{body}\\,\\mathrm{{{unit.symbol.translate(LATEX)}}}"
     symbol = _spell(rng, unit.symbol)
     space = "" if rng.random() < .15 and body[-1].isdigit() and "10" not in body else " "

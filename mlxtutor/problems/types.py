@@ -55,8 +55,8 @@ class ProblemType:
     units: left side of the unit check, `[q1]` is replaced by the unit of q1 as this problem gives it, `[k]` by a constant's.
     check: the sanity sentence, of every draw or of this one. direction: None, or what the answer states after the unit.
     accept: rejects unphysical draws.
-    missing: the givens that may be left out (default: all). alike: givens that the law treats alike, so that texts number them in
-    the order in which they come up. held: the type is never trained on (split `types`).
+    missing: the givens that may be left out (default: all). alike: givens that the law treats alike, so that scenes that don't
+    name them by number or place state them in this order. held: the type is never trained on (split `types`).
     """
 
     name: str

@@ -77,7 +77,7 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     device = job.backend.device(job.dtype)
     yield {"event": "start", "device": dataclasses.asdict(device), "parameters": parameter_count(config),
            "trainable": parameter_count(config), "seed": recipe.seed, "run": str(job.run_folder), "stages": [s.name for s in recipe.stages],
-           "tokens_per_step": [_tokens_per_step(recipe, s) for s in recipe.stages]}
+           "rows_per_step": [train.batch_rows * train.accumulate for train in (stage_train(recipe, s) for s in recipe.stages)]}
     stages: list[dict] = []
     before: dict = {}
     for index, stage in enumerate(recipe.stages):
@@ -96,11 +96,6 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     ref = _register(job, trail, tokenizer, config, weights, stages, before, after)
     yield {"event": "done", "model": ref.id, "path": str(ref.path), "seconds": time.perf_counter() - began, "stages": stages,
            "before": before, "after": after, "run": str(job.run_folder)}
-
-
-def _tokens_per_step(recipe: Recipe, stage: StageConfig) -> int:
-    train = stage_train(recipe, stage)
-    return train.row_len * train.batch_rows * train.accumulate
 
 
 def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.ndarray], str]:

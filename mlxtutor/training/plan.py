@@ -13,7 +13,7 @@ import numpy as np
 
 from mlxtutor.backends import Sampling
 from mlxtutor.config import ModelConfig, StageConfig, TrainConfig, stage_train
-from mlxtutor.datasets.batch import Batch, Examples, make_batch, plan_steps
+from mlxtutor.datasets.batch import Batch, Examples, make_batch, plan_steps, typical_steps
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.suite import SPLITS, suite_rows
 from mlxtutor.text.chat import encode_chat
@@ -34,7 +34,7 @@ PROCESS_BYTES = {"mlx": 100 * 2**20, "torch": 270 * 2**20}  # Python, numpy, the
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A stage's size. tokens: those trained on, over all epochs; fill: share of a packed row that is not padding."""
+    """A stage's size. tokens: those trained on, over all epochs; fill: share of the passes' positions that is not padding."""
 
     name: str
     tokens: int
@@ -87,11 +87,11 @@ def _plan_stage(job: Job, stage: StageConfig, index: int, tokenizer: Tokenizer, 
     sample = sample_stage(job.recipe, stage, index, tokenizer, SAMPLE_TOKENS)
     data_rate = len(sample.tokens) / (time.perf_counter() - began)
     planned = plan_steps(sample, train, np.random.default_rng([job.recipe.seed, 4, index]))
-    steps = [[make_batch(sample, rows, train.row_len) for rows in step] for step in planned[:TIMED_STEPS + 1]]
     tokens, count, fill = stage_size(sample, stage.tokens, train)
-    targets = max(int(batch.mask.sum()) for batch in steps[0])
+    targets = max(int(make_batch(sample, rows, train.row_len).mask.sum()) for step in planned for rows in step)
     rate = seconds = None
     if weights:
+        steps = [[make_batch(sample, rows, train.row_len) for rows in step] for step in typical_steps(sample, planned, TIMED_STEPS)]
         rate = _training_rate(job, train, config, weights, steps)
         marks = min(count, round(1 / train.eval_every))
         seconds = (tokens + marks * VAL_TOKENS * FORWARD_SHARE) / rate + (stage.tokens + VAL_TOKENS) / data_rate
@@ -114,11 +114,11 @@ def stage_size(sample: Examples, tokens: int, train: TrainConfig) -> tuple[int, 
 
 
 def _training_rate(job: Job, train: TrainConfig, config: ModelConfig, weights: dict, steps: list[list[Batch]]) -> float:
-    """Tokens a second over a few optimiser steps at the recipe's shapes, the first one (compilation, allocation) left out."""
+    """Tokens a second over a few optimiser steps at the recipe's shapes, after one to warm up (compilation, allocation)."""
     trainer = job.backend.trainer(job.backend.build(config, weights, job.dtype), train)
     trainer.step(steps[0], .01)
     tokens, began = 0, time.perf_counter()
-    for batches in steps[1:] or steps:
+    for batches in steps:
         trainer.step(batches, .01)
         tokens += sum(int((batch.segments > 0).sum()) for batch in batches)
         if time.perf_counter() - began > TIMED_SECONDS:
