@@ -15,8 +15,8 @@ _PREFIXED = r"(?:C|F|m|s|A|V|J|N|W|T|H|g|L|ohm)\b"
 
 _SCIENTIFIC = re.compile(r"(?<![\w.*/^])(?<![\w)][-+])(\d+(?:\.\d+)?)[eE]([-+]?\d+)(?![\w*/^+(-]|\.\d)")
 _POWER_OF_SCIENTIFIC = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[eE][-+]?\d+)(?=\^)")
-_POWER = re.compile(r"(?<=[\w)\]])\^(?:([-+]?\d+)|\(([-+]?\d+)\)|\{([-+]?\d+)\})(?![\w.])")
-_TIMES = re.compile(r"(?<=[\w)\]²³])(\*| \* )(?=[\w(.-])")
+_POWER = re.compile(r"(?<=[\w)\]|])\^(?:([-+]?\d+)|\(([-+]?\d+)\)|\{([-+]?\d+)\})(?![\w.])")
+_TIMES = re.compile(r"(?<=[\w)\]²³|])(\*| \* )(?=[\w(.|√-])")
 _TIMES_TEN = re.compile(r"(?<![\w.^-])(\d+(?:\.\d+)?) ?\* ?10(?=\^)")
 _ROOT_OF_ONE = re.compile(r"\bsqrt\(([\w.]+)\)")
 _NAMES = "|".join(_GREEK)

@@ -68,6 +68,7 @@ def test_fit_keeps_the_newest_exchanges_and_the_system_text(tiny_tokenizer):
 # what is shown
 
 SHOWN = {
+    "F = k*|q1|*|q2|/r^2": "F = k·|q₁|·|q₂|/r²", "F = k*|q|^2*sqrt(2)/r^2": "F = k·|q|²·√2/r²",
     "F = k*q1*q2/r^2": "F = k·q₁·q₂/r²", "N*m^2/C^2*uC*nC/cm^2 = N": "N·m²/C²·µC·nC/cm² = N", "6.742e5 N": "6.742 × 10⁵ N",
     "-3.2e-9 C": "-3.2 × 10⁻⁹ C", "F = 8.99e9*3e-6/20e-2^2": "F = 8.99e9·3e-6/(20e-2)²", "r = sqrt(k*q1/F)": "r = √(k·q₁/F)",
     "C = kappa1*eps0*A/d": "C = κ₁·ε₀·A/d", "an alpha particle tells us": "an alpha particle tells us", "5 kohm, 3 us": "5 kΩ, 3 µs",
