@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
+
+from mlxtutor.shipped import shipped_yaml
 
 T = TypeVar("T")
 
@@ -28,24 +28,20 @@ class Quantity:
 
 @cache
 def load_quantities() -> tuple[Quantity, ...]:
-    return tuple(Quantity(**{**row, "names": tuple(row["names"]), "asks": tuple(row["asks"])}) for row in _load("vocabulary"))
+    rows = shipped_yaml("drills/vocabulary.yaml")
+    return tuple(Quantity(**{**row, "names": tuple(row["names"]), "asks": tuple(row["asks"])}) for row in rows)
 
 
 @cache
 def load_smalltalk() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
     """(questions, replies) groups: any reply of a group answers any of its questions."""
-    return tuple((tuple(row["ask"]), tuple(row["say"])) for row in _load("smalltalk"))
+    return tuple((tuple(row["ask"]), tuple(row["say"])) for row in shipped_yaml("drills/smalltalk.yaml"))
 
 
 @cache
 def load_sums() -> dict[str, list[Any]]:
     """Question forms of sums, conversions and stories, with the expression that answers each."""
-    return _load("sums")
-
-
-def _load(name: str) -> Any:
-    text = resources.files("mlxtutor.data").joinpath(f"drills/{name}.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return dict(shipped_yaml("drills/sums.yaml"))
 
 
 def pick(rng: np.random.Generator, options: Sequence[T]) -> T:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import resources
 from types import SimpleNamespace
 
-import yaml
-
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
+from mlxtutor.shipped import shipped_yaml
 
 
 def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:
@@ -93,8 +91,7 @@ def unit_check(solved: Solved) -> str:
 @cache
 def topics() -> dict[str, str]:
     """What each type is about, from data/problems/topics.yaml, by type name."""
-    text = resources.files("mlxtutor.data").joinpath("problems/topics.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(shipped_yaml("problems/topics.yaml"))
 
 
 def opening(solved: Solved, order: Sequence[str]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 
 import numpy as np
-import yaml
 
 from mlxtutor.problems.noise import add_noise, printed_symbol
 from mlxtutor.problems.quantities import Value
+from mlxtutor.shipped import shipped_yaml
 
 FIELDS = ("names", "scenes", "scenes_held", "wholes", "wholes_held", "contexts", "questions", "questions_held",
           "targets", "targets_held", "concepts")
@@ -62,8 +61,7 @@ class Wording:
 @cache
 def load_wordings(family: str) -> dict[str, Wording]:
     """The phrases of a family, from data/problems/FAMILY.yaml, by type name."""
-    text = resources.files("mlxtutor.data").joinpath(f"problems/{family}.yaml").read_text(encoding="utf-8")
-    return {name: _wording(name, fields) for name, fields in yaml.safe_load(text).items()}
+    return {name: _wording(name, fields) for name, fields in shipped_yaml(f"problems/{family}.yaml").items()}
 
 
 def _wording(name: str, fields: dict) -> Wording:
