@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from cuda_backend.device import WORKERS, cpu_workers
 from cuda_backend.model import Model, batch_nll
 from mlxtutor.backends import StepResult, Weights
 from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import Batch
 from mlxtutor.training.groups import parameter_groups
+
+R = TypeVar("R")
 
 
 class Trainer:
@@ -26,33 +31,54 @@ class Trainer:
         groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps)
         self.optimizers: list[tuple[str, torch.optim.Optimizer, float]] = [("adamw", adamw, train.lr)]
-        if muon:
-            momentum = torch.optim.Muon(muon, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
-            self.optimizers.append(("muon", momentum, train.muon_lr))
+        self.workers = cpu_workers()
+        parts = WORKERS if self.workers else 1
+        for share in (muon[part::parts] for part in range(parts)):  # on the CPU each worker orthogonalises a part of the matrices
+            if share:
+                momentum = torch.optim.Muon(share, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
+                self.optimizers.append(("muon", momentum, train.muon_lr))
 
     def step(self, batches: Sequence[Batch], lr_scale: float) -> StepResult:
         """Gradients of the mean over all targets of the batches, clipped; skipped when not finite."""
-        parameters = list(self.model.parameters())
         total, count = 0.0, 0
-        for parameter in parameters:
-            parameter.grad = None
+        summed: list[Tensor] = []
         for batch in batches:
-            loss, targets = batch_nll(self.model, batch)
-            loss.backward()
-            total, count = total + float(loss.detach()), count + targets
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients)) / count
+            parts = list(self._run(self._gradients, self._parts(batch)))
+            total, count = total + sum(loss for loss, _, _ in parts), count + sum(targets for _, targets, _ in parts)
+            summed = next(self._run(_added, [[summed, *(gradients for _, _, gradients in parts)]]))
+        norm = next(self._run(lambda gradients: self._clip(gradients, count), [summed]))
         if not math.isfinite(norm) or not math.isfinite(total):
             return StepResult(total, count, norm, False)
-        clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0
-        torch._foreach_mul_(gradients, clip / count)
+        for parameter, gradient in zip(self.model.parameters(), summed):
+            parameter.grad = gradient
         for _, optimizer, lr in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = lr * lr_scale
-            optimizer.step()
+        list(self._run(lambda kept: kept[1].step(), self.optimizers))
         return StepResult(total, count, norm, True)
 
-    def _names(self) -> dict[torch.Tensor, str]:
+    def _run(self, function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R]:
+        """The function of each item, by the workers where there are any: this thread's own team of cores would get in their way."""
+        return self.workers.map(function, items) if self.workers else map(function, items)
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """On the CPU each worker takes a part of a batch's rows."""
+        parts = min(WORKERS, len(batch.inputs)) if self.workers else 1
+        return [batch.take(rows) for rows in np.array_split(np.arange(len(batch.inputs)), parts)] if parts > 1 else [batch]
+
+    def _gradients(self, batch: Batch) -> tuple[float, int, list[Tensor]]:
+        """Summed loss in nats, number of targets, and a gradient a parameter."""
+        loss, targets = batch_nll(self.model, batch)
+        return float(loss.detach()), targets, list(torch.autograd.grad(loss, list(self.model.parameters())))
+
+    def _clip(self, gradients: list[Tensor], count: int) -> float:
+        """Scale summed gradients in place to those of the mean, clipped; the norm before clipping."""
+        norm = float(torch.nn.utils.get_total_norm(gradients)) / count
+        clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0
+        torch._foreach_mul_(gradients, clip / count)
+        return norm
+
+    def _names(self) -> dict[Tensor, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}
 
     def state(self) -> Weights:
@@ -70,10 +96,18 @@ class Trainer:
         slots = {ours: torchs for torchs, ours in SLOTS.items()}
         for key, value in state.items():
             kind, name, slot = key.split("/")
-            optimizer = next(o for k, o, _ in self.optimizers if k == kind)
-            tensor = torch.from_numpy(np.array(value, np.float32))
             where = parameters[name]
+            optimizer = next(o for k, o, _ in self.optimizers if k == kind and any(where is p for g in o.param_groups for p in g["params"]))
+            tensor = torch.from_numpy(np.array(value, np.float32))
             optimizer.state[where][slots[slot]] = tensor if slot == "step" else tensor.to(where.device)
+
+
+def _added(lists: list[list[Tensor]]) -> list[Tensor]:
+    """The sum of lists of gradients, in place of the first that isn't empty."""
+    first, *others = [gradients for gradients in lists if gradients]
+    for other in others:
+        torch._foreach_add_(first, other)
+    return first
 
 
 # torch's slot names -> the names of checkpoints.

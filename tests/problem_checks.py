@@ -50,7 +50,7 @@ def check_solutions(problem: ProblemType, n: int = 50) -> None:
         order = list(solved.values)
         assert len(worked(solved, order)) == 2 * len(problem.steps) + 1
         off = worked(solved, order, calculator=False)
-        assert off.startswith("Topic: ") and f"\nLaw: {problem.law}\n" in off
+        assert off.startswith("Given: ") and "\nTopic: " in off and f"\nLaw: {problem.law}\n" in off
         assert solved.results[-1] not in off.rpartition("Answer:")[2]
     assert problem.law.isascii() and len(problem.law) < 60
 

@@ -14,7 +14,7 @@ from mlxtutor.evaluation.suite import summarise
 
 TOPIC = "Topic: the force between two charges\n"
 LAW = "Law: F = k*|q1|*|q2|/r^2\n"
-GIVEN = TOPIC + "Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, 20 cm -> r = 20e-2\n" + LAW
+GIVEN = "Given: 3 uC -> q1 = 3e-6, -5 nC -> q2 = -5e-9, 20 cm -> r = 20e-2\n" + TOPIC + LAW
 RIGHT = (GIVEN + "F = <|calc|>8.99e9*3e-6*5e-9/20e-2^2<|result|>0.003371<|/calc|> N\n"
          "Units: N*m^2/C^2*uC*nC/cm^2 = N\nCheck: opposite charges, so they attract.\nAnswer: 0.003371 N, attractive")
 OFF = (GIVEN + "F = 8.99e9*3e-6*5e-9/20e-2^2\nUnits: N*m^2/C^2*uC*nC/cm^2 = N\n"

@@ -151,7 +151,7 @@ def _law_line(rng: np.random.Generator) -> str:
     context = pick(rng, wording.contexts) if wording.contexts else ""
     form = pick(rng, ("Known: {k}. Wanted: {t}. Law: {l}", "{c} {q} Law: {l}", "To find {t} from {k}, use {l}.", '"{q}" Use {l}.',
                       "{T} follows from {k}: {l}", "{c} {q} We need {k}. Then {l}", "{q} This asks for {t}, in {u}. Law: {l}",
-                      "{c} {q} Topic: {o}. Law: {l}", "{c} {q} Topic: {o}.", "Topic: {o}. Known: {k}. Law: {l}", "Topic: {o}. {q}"))
+                      "{c} {q} Topic: {o}. Law: {l}", "{c} {q} Topic: {o}.", "Known: {k}. Topic: {o}. Law: {l}", "Topic: {o}. {q}"))
     return form.format(o=topics()[problem.name], k=listed, t=target, T=capital(target), l=problem.law, c=context, q=question,
                        u=problem.unit or "no unit").strip()
 

@@ -1,5 +1,6 @@
 """One answer against one row: value, unit, direction, unit check, refusal, invented numbers, format."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ TOLERANCE = 0.01  # of the right value
 RESIDUE = 1e-9  # of the largest intermediate result: what is left where a right answer is zero
 KINDS, MODES = ("value", "missing", "concept"), ("on", "off")
 _CALL = r"<\|calc\|>[^\n]*?<\|result\|>[^\n]*?<\|/calc\|>"
-_START = r"Topic: \S[^\n]*\nGiven: \S[^\n]*\nLaw: \S[^\n]*\n"
+_START = r"Given: \S[^\n]*\nTopic: \S[^\n]*\nLaw: \S[^\n]*\n"
 _END = r"Units: [^\n=]+ = [^\n=]+\nCheck: \S[^\n]*\nAnswer: "
 FORMATS = {
     "on": re.compile(rf"{_START}(?:[^\n:=]+ = {_CALL}[^\n]*\n)+{_END}[^\n]*\d[^\n]*"),
@@ -75,14 +76,15 @@ def score_answer(row: dict[str, Any], answer: str | Sequence[str | dict[str, str
 
 
 def problem_of(row: dict[str, Any]) -> str:
-    """What the student wrote: every user message."""
-    return "\n".join(m["content"] for m in row["messages"] if m["role"] == "user")
+    """What the student wrote before the first answer."""
+    asked = itertools.takewhile(lambda m: m["role"] != "assistant", row["messages"])
+    return "\n".join(m["content"] for m in asked if m["role"] == "user")
 
 
 def reference_of(row: dict[str, Any]) -> str:
-    """The row's own answer in plain text; empty for hand-written rows."""
+    """The row's own first answer in plain text; empty for hand-written rows."""
     contents = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
-    return read_transcript(contents[-1]).text if contents else ""
+    return read_transcript(contents[0]).text if contents else ""
 
 
 def _score_missing(row: dict[str, Any], transcript: Transcript, refused: bool, invented: tuple[float, ...]) -> AnswerScore:

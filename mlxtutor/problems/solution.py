@@ -12,7 +12,7 @@ from mlxtutor.shipped import shipped_yaml
 
 
 def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:
-    """Topic, givens, law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
+    """Givens, topic, law, substitution, unit check, sanity check, answer. order: of the givens, as the problem states them.
 
     calculator=False leaves the evaluation to the student.
     """
@@ -95,8 +95,8 @@ def topics() -> dict[str, str]:
 
 
 def opening(solved: Solved, order: Sequence[str]) -> str:
-    """Topic, givens and law: what the problem is about is said before the numbers are sorted, which depends on it."""
-    return f"Topic: {topics()[solved.type.name]}\n{givens(solved, order)}\nLaw: {solved.type.law}"
+    """Givens, topic and law: once the numbers stand there with their units, few topics fit them."""
+    return f"{givens(solved, order)}\nTopic: {topics()[solved.type.name]}\nLaw: {solved.type.law}"
 
 
 def givens(solved: Solved, order: Sequence[str]) -> str:
