@@ -82,6 +82,18 @@ def test_accumulation_weighs_by_tokens_like_one_big_batch(backend):
         assert np.abs(part_gradient[name] - value).max() <= 1e-5 * whole.grad_norm, name
 
 
+def test_rows_that_hold_no_target_count_for_nothing(backend):
+    batch = joined(tiny.random_batches(3, 5))
+    half = len(batch.inputs) // 2
+    without = dataclasses.replace(batch, mask=batch.mask.copy())
+    without.mask[:half] = False
+    result, gradient = gradient_of(backend, [without], grad_clip=0)
+    alone, expected = gradient_of(backend, [batch.take(np.arange(half, len(batch.inputs)))], grad_clip=0)
+    assert result.count == alone.count and result.nll == pytest.approx(alone.nll, rel=1e-6)
+    for name, value in expected.items():
+        assert np.abs(gradient[name] - value).max() <= 1e-5 * alone.grad_norm, name
+
+
 def test_the_gradient_is_clipped_to_its_global_norm(backend):
     batches = tiny.random_batches(1, 5)
     free, gradient = gradient_of(backend, batches, grad_clip=0)
