@@ -116,10 +116,14 @@ def test_a_file_is_no_folder(splits, tmp_path):
         write_splits(tmp_path / "em", splits, seed=3)
 
 
+def first_reply(row):
+    return next(m["content"] for m in row["messages"] if m["role"] == "assistant")
+
+
 def test_solutions_list_the_givens_in_the_problems_order(splits):
     for row in splits["train"]:
-        reply = row["messages"][-1]["content"]
-        first = (reply if isinstance(reply, str) else reply[0]).partition("\nGiven:")[2].split("\n")[0]
+        reply = first_reply(row)
+        first = (reply if isinstance(reply, str) else reply[0]).partition("Given:")[2].split("\n")[0]
         symbols = re.findall(r"-> (\w+) = ", first)
         if row["kind"] != "concept":
             assert sorted([*symbols, *filter(None, [row["answer"]["missing"]])]) == sorted(g["symbol"] for g in row["answer"]["givens"])
@@ -135,7 +139,7 @@ def test_every_trained_types_own_solutions_are_right_to_the_scorer():
     rows = itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(8)), 330)
     for row in rows:
         if row["kind"] != "concept":
-            score = score_answer(row, row["messages"][-1]["content"])
+            score = score_answer(row, first_reply(row))
             assert score.correct and score.format and not score.invented and score.unit_check is not False, (row["messages"], score)
 
 
