@@ -16,9 +16,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Dense bf16 peaks in FLOP/s from NVIDIA's data sheets, by a part of the device's name.
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "4090": 165e12,
          "3090": 71e12, "T4": 65e12}
-
-
-WORKERS = 2
+WORKERS = 2  # more than two cores are shared out among them
 
 
 @cache

@@ -32,8 +32,8 @@ class Trainer:
         adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps)
         self.optimizers: list[tuple[str, torch.optim.Optimizer, float]] = [("adamw", adamw, train.lr)]
         self.workers = cpu_workers()
-        parts = WORKERS if self.workers else 1
-        for share in (muon[part::parts] for part in range(parts)):  # on the CPU each worker orthogonalises a part of the matrices
+        self.parts = WORKERS if self.workers else 1  # each worker takes a part of the rows, and of the matrices
+        for share in (muon[part::self.parts] for part in range(self.parts)):
             if share:
                 momentum = torch.optim.Muon(share, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
                 self.optimizers.append(("muon", momentum, train.muon_lr))
@@ -43,7 +43,7 @@ class Trainer:
         total, count = 0.0, 0
         summed: list[Tensor] = []
         for batch in batches:
-            parts = list(self._run(self._gradients, self._parts(batch)))
+            parts = list(self._run(self._gradients, batch.split(self.parts)))
             total, count = total + sum(loss for loss, _, _ in parts), count + sum(targets for _, targets, _ in parts)
             summed = next(self._run(_added, [[summed, *(gradients for _, _, gradients in parts)]]))
         norm = next(self._run(lambda gradients: self._clip(gradients, count), [summed]))
@@ -60,11 +60,6 @@ class Trainer:
     def _run(self, function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R]:
         """The function of each item, by the workers where there are any: this thread's own team of cores would get in their way."""
         return self.workers.map(function, items) if self.workers else map(function, items)
-
-    def _parts(self, batch: Batch) -> list[Batch]:
-        """On the CPU each worker takes a part of a batch's rows."""
-        parts = min(WORKERS, len(batch.inputs)) if self.workers else 1
-        return [batch.take(rows) for rows in np.array_split(np.arange(len(batch.inputs)), parts)] if parts > 1 else [batch]
 
     def _gradients(self, batch: Batch) -> tuple[float, int, list[Tensor]]:
         """Summed loss in nats, number of targets, and a gradient a parameter."""
@@ -94,12 +89,12 @@ class Trainer:
         """Take up the state that `state` gave, in this backend or the other."""
         parameters = {f"model.{name}": parameter for parameter, name in self._names().items()}
         slots = {ours: torchs for torchs, ours in SLOTS.items()}
+        owners = {p: optimizer for _, optimizer, _ in self.optimizers for group in optimizer.param_groups for p in group["params"]}
         for key, value in state.items():
-            kind, name, slot = key.split("/")
+            _, name, slot = key.split("/")
             where = parameters[name]
-            optimizer = next(o for k, o, _ in self.optimizers if k == kind and any(where is p for g in o.param_groups for p in g["params"]))
             tensor = torch.from_numpy(np.array(value, np.float32))
-            optimizer.state[where][slots[slot]] = tensor if slot == "step" else tensor.to(where.device)
+            owners[where].state[where][slots[slot]] = tensor if slot == "step" else tensor.to(where.device)
 
 
 def _added(lists: list[list[Tensor]]) -> list[Tensor]:

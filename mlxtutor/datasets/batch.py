@@ -44,6 +44,12 @@ class Batch:
         """Some of the rows."""
         return Batch(self.inputs[rows], self.targets[rows], self.mask[rows], self.segments[rows], self.positions[rows])
 
+    def split(self, parts: int) -> list[Batch]:
+        """The rows in `parts` of about equal size; whole where it has fewer rows than that."""
+        if parts < 2 or len(self.inputs) < parts:
+            return [self]
+        return [self.take(rows) for rows in np.array_split(np.arange(len(self.inputs)), parts)]
+
 
 def join_examples(items: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Examples:
     """Lay (ids, mask) pairs end to end."""

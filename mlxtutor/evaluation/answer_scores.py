@@ -1,6 +1,5 @@
 """One answer against one row: value, unit, direction, unit check, refusal, invented numbers, format."""
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from mlxtutor.evaluation.refusal import names_missing, refuses
 from mlxtutor.evaluation.transcript import Transcript, read_transcript
 from mlxtutor.evaluation.unit_check import is_valid_unit_check, unit_sides
 from mlxtutor.evaluation.units import Unit, is_angle, parse_unit, same_dimension
+from mlxtutor.text.chat import before_reply
 
 TOLERANCE = 0.01  # of the right value
 RESIDUE = 1e-9  # of the largest intermediate result: what is left where a right answer is zero
@@ -77,8 +77,7 @@ def score_answer(row: dict[str, Any], answer: str | Sequence[str | dict[str, str
 
 def problem_of(row: dict[str, Any]) -> str:
     """What the student wrote before the first answer."""
-    asked = itertools.takewhile(lambda m: m["role"] != "assistant", row["messages"])
-    return "\n".join(m["content"] for m in asked if m["role"] == "user")
+    return "\n".join(m["content"] for m in before_reply(row["messages"]) if m["role"] == "user")
 
 
 def reference_of(row: dict[str, Any]) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-
 from mlxtutor.evaluation.suite import score_answers, summarise_scores
 from mlxtutor.inference.generate import LoadedModel, generate
 from mlxtutor.problems.build import prompt_of
 from mlxtutor.problems.suite import suite_rows
-from mlxtutor.text.chat import encode_chat
+from mlxtutor.text.chat import before_reply, encode_chat
 
 
 def answer_rows(loaded: LoadedModel, rows: list[dict], max_new_tokens: int = 384, batch_size: int = 200) -> list[dict]:
     """Greedy answers to what stands before a row's first reply: `{"id", "answer", "tokens", "finish_reason"}` in order."""
     prompts = []
     for row in rows:
-        asked = list(itertools.takewhile(lambda m: m["role"] != "assistant", row["messages"]))
-        prompts.append(encode_chat(loaded.tokenizer, asked, add_generation_prompt=True)[0])
+        prompts.append(encode_chat(loaded.tokenizer, before_reply(row["messages"]), add_generation_prompt=True)[0])
     answers = generate(loaded, prompts, max_new_tokens, batch_size=batch_size)
     return [{"id": row["id"], "answer": a.text, "tokens": a.tokens, "finish_reason": a.finish_reason} for row, a in zip(rows, answers)]
 

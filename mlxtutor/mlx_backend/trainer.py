@@ -64,13 +64,14 @@ class Trainer:
 
     def _gradients(self, batch: Batch) -> tuple[mx.array, Flat]:
         """Loss and gradients of a batch, not yet evaluated; on the CPU each stream takes a part of its rows."""
-        if len(batch.inputs) < len(self.streams) or not self.streams:
+        split = batch.split(len(self.streams))
+        if len(split) == 1:
             loss, tree = self.gradient(self.model, batch)
             return loss, dict(tree_flatten(tree))
         parts = []
-        for stream, rows in zip(self.streams, np.array_split(np.arange(len(batch.inputs)), len(self.streams))):
+        for stream, rows in zip(self.streams, split):
             with mx.stream(stream):
-                loss, tree = self.gradient(self.model, batch.take(rows))
+                loss, tree = self.gradient(self.model, rows)
                 parts.append((loss, dict(tree_flatten(tree))))
         names = parts[0][1]
         return sum(loss for loss, _ in parts), {name: sum(gradients[name] for _, gradients in parts) for name in names}

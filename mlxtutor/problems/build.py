@@ -8,17 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlxtutor.problems.catalog import TYPES
-from mlxtutor.problems.noise import printed_symbol
 from mlxtutor.problems.solution import missing_reply, worked
 from mlxtutor.problems.types import CONSTANT_VALUES, ProblemType, Solved, draw
-from mlxtutor.problems.wording import Wording, compose, load_wordings
+from mlxtutor.problems.wording import Wording, compose, load_wordings, supply
 
 OFF = {"role": "system", "content": "Calculator: off"}
 MISSING_SHARE, CONCEPT_SHARE, OFF_SHARE = .25, .02, .12
 FOLLOWED_SHARE = .08  # of the training problems with missing information: the student gives it, and the tutor goes on
-SUPPLIED = ("{v}", "{v}.", "It is {v}.", "it's {v}", "{N} is {v}.", "{n}: {v}", "{s} = {v}", "{s} = {v}.", "Oh sorry, {v}.", "{v}, sorry",
-            "I forgot: {n} is {v}.", "Take {v}.", "Let's say {v}.", "ok, {v}", "The value is {v}.", "{N} = {v}. Go on.", "Use {v} for it.",
-            "That's {v}.")
 PRACTICE = (1, 2, 2, 4, 5)  # how often a type with one, two, ... five or more givens comes up: which number is which takes practice
 
 
@@ -71,17 +67,9 @@ def make_row(identity: str, split: str, problem: ProblemType, rng: np.random.Gen
     drawn = "missing" if missing else "value"
     row = _row(identity, split, problem, drawn, calculator, prompt.text, reply, _answer(solved, wording, missing))
     if missing and split == "train" and rng.random() < FOLLOWED_SHARE:
-        row["messages"] += _supplied(rng, solved, wording, [*prompt.order, missing], calculator)
+        row["messages"] += [{"role": "user", "content": supply(rng, wording, solved.values[missing])},
+                            {"role": "assistant", "content": worked(solved, [*prompt.order, missing], calculator)}]
     return row
-
-
-def _supplied(rng: np.random.Generator, solved: Solved, wording: Wording, order: list[str], calculator: bool) -> list[dict]:
-    """What follows on a question for the last of the givens: its value, and the solution with all of them."""
-    value, names = solved.values[order[-1]], wording.names[order[-1]]
-    name = names[int(rng.integers(len(names)))]
-    text = SUPPLIED[int(rng.integers(len(SUPPLIED)))].format(v=value.printed, n=name, N=name[:1].upper() + name[1:],
-                                                             s=printed_symbol(rng, value.symbol))
-    return [{"role": "user", "content": text}, {"role": "assistant", "content": worked(solved, order, calculator)}]
 
 
 def _practice(problem: ProblemType) -> int:

@@ -24,10 +24,10 @@ FRAMES = (
 )
 FRAMES_HELD = ("Deduce {t}.", "I am looking for {t}.", "Give {t}.", "What do you obtain for {t}?", "The quantity wanted is {t}.",
                "How big is {t}?", "Estimate {t}.", "Please tell me {t}.")
-
-
 LEADS = ("", "Given: ", "Data: ", "Known: ", "Given ", "We know: ", "Here ", "Let ", "Suppose ", "Numbers: ", "The data are: ")
-
+SUPPLIED = ("{v}", "{v}.", "It is {v}.", "it's {v}", "{N} is {v}.", "{n}: {v}", "{s} = {v}", "{s} = {v}.", "Oh sorry, {v}.", "{v}, sorry",
+            "I forgot: {n} is {v}.", "Take {v}.", "Let's say {v}.", "ok, {v}", "The value is {v}.", "{N} = {v}. Go on.", "Use {v} for it.",
+            "That's {v}.")
 
 # After each value that a text states stands a character of no font until the text is whole: so its order is known.
 MARKS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007"
@@ -162,6 +162,12 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     if lead or style >= .35:  # a is not A
         body = body[:1].upper() + body[1:]
     return f"{context} {body}." if "\n" not in glue else f"{context}\n{body}\n"
+
+
+def supply(rng: np.random.Generator, wording: Wording, value: Value) -> str:
+    """What a student says who is asked for a missing value."""
+    name = _pick(rng, wording.names[value.symbol])
+    return _pick(rng, SUPPLIED).format(v=value.printed, n=name, N=name[:1].upper() + name[1:], s=printed_symbol(rng, value.symbol))
 
 
 def _reversed(rng: np.random.Generator, wording: Wording, value: Value) -> str:

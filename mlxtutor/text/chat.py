@@ -4,6 +4,7 @@ What a system, user or tool message says is text: a special token typed there is
 An assistant's strings may hold calculator tokens in their compact form, but none that frame a message.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ def render(messages: list[dict], add_generation_prompt: bool = False) -> list[Se
     if add_generation_prompt:
         segments += [Segment(IM_START, special=True), Segment("assistant\n")]
     return segments
+
+
+def before_reply(messages: list[dict]) -> list[dict]:
+    """What stands before the first assistant turn."""
+    return list(itertools.takewhile(lambda message: message["role"] != "assistant", messages))
 
 
 def encode_chat(
