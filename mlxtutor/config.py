@@ -52,7 +52,7 @@ class TrainConfig:
     decay_fraction: float = 0.9    # the last part of the run, linear to min_lr_fraction
     weight_decay: float = 0.05     # on matrices only
     beta1: float = 0.9
-    beta2: float = 0.95
+    beta2: float = 0.99            # a rare token's own gradients must outlast the noise between them
     eps: float = 1e-8
     grad_clip: float = 1.0         # global norm; 0 turns it off
     row_len: int = 448             # tokens of the longest row; the longest worked solution has 447

@@ -23,7 +23,7 @@ CHAT = {"id": "a", "kind": "value", "type": "t", "messages": [
     {"role": "user", "content": "What is 2*3?"}, {"role": "assistant", "content": ["It is ", {"calc": "2*3", "result": "6"}, "."]}]}
 RECIPE = """
 name: tiny
-model: {vocab_size: 400, hidden_size: 64, intermediate_size: 96, num_layers: 1, num_heads: 2, num_kv_heads: 2, head_dim: 16}
+model: {vocab_size: 440, hidden_size: 64, intermediate_size: 96, num_layers: 1, num_heads: 2, num_kv_heads: 2, head_dim: 16}
 tokenizer_characters: 40000
 train: {row_len: 256, batch_rows: 2}
 stages:

@@ -12,8 +12,10 @@ from mlxtutor.errors import TutorError
 from mlxtutor.text.hf_files import TOKENIZER_FILES, write_tokenizer_files
 from mlxtutor.text.tokenizer import SPECIALS, StreamDecoder, Tokenizer, escape_specials, train_tokenizer
 
-VOCAB_SIZE = 420
+VOCAB_SIZE = 440
+SYMBOLS = ("e-6", "e-12", "e-1", "Law:", "^2", "8.99e9")
 ALPHABET = [
+    *SYMBOLS,
     *"0123456789.-+*/ \n\t×μΩ²⁻éα$\\{}_^<>|aeo'\"\u0301\u200d\u00a0\x00\r中😀🇩🇪",
     "\\frac{",
     "   ",
@@ -46,7 +48,7 @@ def sample_texts(n):
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory):
     return train_tokenizer(
-        sample_texts(300), VOCAB_SIZE, tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+        sample_texts(300), VOCAB_SIZE, tmp_path_factory.mktemp("tokenizer") / "tokenizer.model", SYMBOLS
     )
 
 
@@ -82,14 +84,14 @@ def test_ids_of_specials(tokenizer):
 
 
 def test_training_is_a_function_of_the_texts(tokenizer, tmp_path):
-    again = train_tokenizer(iter(sample_texts(300)), VOCAB_SIZE, tmp_path / "new" / "tokenizer.model")
+    again = train_tokenizer(iter(sample_texts(300)), VOCAB_SIZE, tmp_path / "new" / "tokenizer.model", SYMBOLS)
     assert again.model == tokenizer.model == (tmp_path / "new" / "tokenizer.model").read_bytes()
     assert Tokenizer.load(tmp_path / "new").model == tokenizer.model
 
 
 def test_long_lines_are_learned_from(tmp_path):
     """SentencePiece alone would leave out this line of 9000 bytes."""
-    learned = train_tokenizer(["abc " * 3000], 270, tmp_path / "m.model")
+    learned = train_tokenizer(["abc " * 3000], 282, tmp_path / "m.model")
     assert len(learned.encode("abc")) == 1
 
 
@@ -97,9 +99,27 @@ def test_digits_stand_alone_and_newline_is_one_byte_piece(tokenizer):
     pieces = [tokenizer.piece(i) for i in tokenizer.encode("1234\n\nthe")]
     assert pieces[:6] == ["1", "2", "3", "4", "<0x0A>", "<0x0A>"]
     assert not any(
-        len(p) > 1 and any(c in "0123456789⁻⁶" for c in p) and not p.startswith("<0x")
+        len(p) > 1 and any(c in "0123456789⁻⁶" for c in p) and not p.startswith("<0x") and p not in SYMBOLS
         for p in map(tokenizer.piece, range(tokenizer.vocab_size))
     )
+
+
+@pytest.mark.parametrize(
+    "text, pieces",
+    [
+        ("3.5e-6", ["3", ".", "5", "e-6"]),
+        ("3e-12", ["3", "e-12"]),
+        ("3e-11", ["3", "e-1", "1"]),
+        ("8.99e9", ["8.99e9"]),
+        ("Law:\n", ["Law:", "<0x0A>"]),
+        ("10⁻⁷", ["1", "0", "⁻", "⁷"]),  # raised digits are characters that no text needs to have
+    ],
+)
+def test_symbols_are_one_piece_and_the_longest_is_taken(tokenizer, text, pieces):
+    ids = tokenizer.encode(text)
+    assert [tokenizer.piece(i) for i in ids] == pieces
+    assert [tokenizer.is_symbol(i) for i in ids] == [piece in SYMBOLS for piece in pieces]
+    assert not any(map(tokenizer.is_special, ids)) and tokenizer.decode(ids) == text
 
 
 @given(before=st.text(max_size=20), after=st.text(max_size=20))

@@ -12,7 +12,7 @@ from mlxtutor.training.initial import initial_weights
 from mlxtutor.training.loop import StageData
 
 # grouped-query attention, and hidden_size != num_heads * head_dim, so that no two sizes can be confused
-CONFIG = ModelConfig(vocab_size=400, hidden_size=64, intermediate_size=96, num_layers=2, num_heads=6, num_kv_heads=2, head_dim=16,
+CONFIG = ModelConfig(vocab_size=440, hidden_size=64, intermediate_size=96, num_layers=2, num_heads=6, num_kv_heads=2, head_dim=16,
                      max_seq_len=128)
 TRAIN = TrainConfig(optimizer="adamw", lr=3e-3, muon_lr=.02, min_lr_fraction=.05, decay_fraction=.5, row_len=32, batch_rows=4,
                     eval_every=.25, checkpoint_every=.1)

@@ -16,9 +16,10 @@ from mlxtutor.datasets.drills import iter_calc_chats, iter_drills
 from mlxtutor.datasets.rows import read_rows
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
+from mlxtutor.problems.solution import RECURRING
 from mlxtutor.problems.suite import test_prompts
 from mlxtutor.text.chat import compact, encode_chat
-from mlxtutor.text.tokenizer import Tokenizer, escape_specials
+from mlxtutor.text.tokenizer import POWERS, Tokenizer, escape_specials, train_tokenizer
 
 Item = tuple[list[int], list[bool]]
 DRILLS_PER_TEXT = 8
@@ -119,6 +120,11 @@ def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row
             if got >= wanted:
                 break
     return join_examples(items)
+
+
+def recipe_tokenizer(recipe: Recipe, path: Path) -> Tokenizer:
+    """A new tokenizer for a recipe's text and solutions, written to `path`."""
+    return train_tokenizer(tokenizer_texts(recipe), recipe.model.vocab_size, path, (*POWERS, *RECURRING))
 
 
 def tokenizer_texts(recipe: Recipe) -> Iterator[str]:

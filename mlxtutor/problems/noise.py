@@ -26,7 +26,7 @@ ASIDES = ("The room is dry.", "Nothing else is nearby.", "Ignore all other effec
 SWAPS = (("meter", "metre"), ("Find ", "find "), ("What is", "what is"), ("calculate", "compute"), ("Calculate", "Compute"), ("placed", "put"),
          ("located", "placed"), ("apart", "from each other"), ("magnitude", "size"), ("separated by", "spaced by"))
 
-
+ABBREVIATED = r"(?<!\.\w\. )"  # what stands here doesn't follow "p.d. " or "e.m.f. ", whose full stop ends no sentence
 METER = re.compile(r"\b((?:centi|milli|micro|nano|kilo|pico)meter|meter(?=s)|(?<=[pP]er )meter|(?<=square )meter)(s?)\b")
 
 
@@ -66,8 +66,8 @@ def add_noise(rng: np.random.Generator, text: str) -> str:
 
 
 def _aside(rng: np.random.Generator, text: str) -> str:
-    cut = text.find(". ")
-    return text if cut < 0 else f"{text[:cut + 1]} {_line(rng, ASIDES)}{text[cut + 1:]}"
+    stop = re.search(rf"\. {ABBREVIATED}", text)
+    return f"{text[:stop.end()]}{_line(rng, ASIDES)} {text[stop.end():]}" if stop else text
 
 
 WORD = re.compile(r"(?<!\\)\b[a-z]{4,}\b")

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from mlxtutor.problems.noise import add_noise, printed_symbol
+from mlxtutor.problems.noise import ABBREVIATED, add_noise, printed_symbol
 from mlxtutor.problems.quantities import Value
 from mlxtutor.shipped import shipped_yaml
 
@@ -20,7 +20,7 @@ FRAMES = (
     "Tell me {t}.", "We want {t}.", "What would {t} be?", "What value do you get for {t}?", "Obtain {t}.", "Show how to find {t}.",
     "Help me find {t}.", "Evaluate {t}.", "{T} is what?", "What will be {t}?", "How large is {t}?", "Find the value of {t}.",
     "What is the value of {t}?", "Derive a number for {t}.", "Could you work out {t} for me?", "{T} = ?", "Your task is to find {t}.",
-    "It is required to find {t}.", "Establish {t}.", "Find out {t}.", "State {t}.", "Ascertain {t}.",
+    "It is required to find {t}.", "Establish {t}.", "Find out {t}.", "State {t}.", "Ascertain {t}.", "{B}?", "{B} = ?", "{B} please",
 )
 FRAMES_HELD = ("Deduce {t}.", "I am looking for {t}.", "Give {t}.", "What do you obtain for {t}?", "The quantity wanted is {t}.",
                "How big is {t}?", "Estimate {t}.", "Please tell me {t}.")
@@ -108,7 +108,11 @@ def _question(rng: np.random.Generator, wording: Wording, held: bool) -> str:
         return _pick(rng, questions)
     target = _pick(rng, wording.targets_held if held else wording.targets)
     frame = _pick(rng, FRAMES_HELD if held else FRAMES)
-    return frame.format(t=target, T=target[:1].upper() + target[1:])
+    return frame.format(t=target, T=_capital(target), B=_capital(re.sub(r"^(the|its) ", "", target)))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _fill(rng: np.random.Generator, template: str, values: dict[str, Value], missing: str | None) -> str:
@@ -134,7 +138,7 @@ def _tidy(text: str) -> str:
     """Mend the punctuation around what was left out, and capitals after full stops."""
     text = re.sub(r"\s+([,.;:?!])", r"\1", re.sub(r" {2,}", " ", text)).strip(" ,;:")
     text = re.sub(r",+([.;:?!,])", r"\1", text)
-    return re.sub(r"(?:^|(?<=[.?!] ))[a-z](?=[a-z]+ )", lambda m: m.group().upper(), text) if text[:1].isupper() else text
+    return re.sub(rf"(?:^|(?<=[.?!] ){ABBREVIATED})[a-z](?=[a-z]+ )", lambda m: m.group().upper(), text) if text[:1].isupper() else text
 
 
 def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None) -> str:
@@ -160,14 +164,14 @@ def _listed(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
         lead = lead.strip() + glue
     body = lead + glue.join(items)
     if lead or style >= .35:  # a is not A
-        body = body[:1].upper() + body[1:]
+        body = _capital(body)
     return f"{context} {body}." if "\n" not in glue else f"{context}\n{body}\n"
 
 
 def supply(rng: np.random.Generator, wording: Wording, value: Value) -> str:
     """What a student says who is asked for a missing value."""
     name = _pick(rng, wording.names[value.symbol])
-    return _pick(rng, SUPPLIED).format(v=value.printed, n=name, N=name[:1].upper() + name[1:], s=printed_symbol(rng, value.symbol))
+    return _pick(rng, SUPPLIED).format(v=value.printed, n=name, N=_capital(name), s=printed_symbol(rng, value.symbol))
 
 
 def _reversed(rng: np.random.Generator, wording: Wording, value: Value) -> str:

@@ -140,13 +140,12 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 
 def _is_normal(tokenizer: Tokenizer, token_id: int) -> bool:
-    return not (
-        tokenizer.is_special(token_id) or tokenizer.is_byte(token_id) or tokenizer.is_unknown(token_id)
-    )
+    apart = (tokenizer.is_special, tokenizer.is_symbol, tokenizer.is_byte, tokenizer.is_unknown)
+    return not any(kind(token_id) for kind in apart)
 
 
 def _added_tokens(tokenizer: Tokenizer) -> list[dict]:
-    ids = (i for i in range(tokenizer.vocab_size) if tokenizer.is_special(i))
+    ids = (i for i in range(tokenizer.vocab_size) if tokenizer.is_special(i) or tokenizer.is_symbol(i))
     return [
         {
             "id": i,
@@ -155,7 +154,7 @@ def _added_tokens(tokenizer: Tokenizer) -> list[dict]:
             "lstrip": False,
             "rstrip": False,
             "normalized": False,
-            "special": True,
+            "special": tokenizer.is_special(i),
         }
         for i in ids
     ]

@@ -3,12 +3,13 @@
 A newline is never learned as part of a piece: it is always the one byte piece <0x0A>. So the texts before and
 after it encode alike apart and together, and a chat's header, body and mask meet at token boundaries. Nor is
 a superscript or subscript digit: 10⁻¹³ is then read like any other exponent, though no text had that one.
+A trainer may name symbols besides, texts that are always one piece, such as the exponents of POWERS.
 """
 
 import codecs
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -21,7 +22,9 @@ from mlxtutor.files import write_atomic
 MODEL_FILE = "tokenizer.model"
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|calc|>", "<|result|>", "<|/calc|>")
 CHUNK_CHARS = 1000  # SentencePiece leaves out sentences of more than 4192 bytes without a word
+POWERS = tuple(f"e{exponent}" for exponent in range(-31, 13))  # of ten, as a calculator writes them
 _RESERVED = 1 + len(SPECIALS) + 256  # <unk>, the specials, the byte pieces
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 
 _ANY_SPECIAL = re.compile("|".join(re.escape(special) for special in SPECIALS))
 _ALONE = re.compile("\n|([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉])")  # split_digits leaves these together
@@ -51,6 +54,7 @@ class Tokenizer:
             raise TutorError(f"{name}: no token {', '.join(missing)}; train one with `tutor tokenizer train`")
         self.end_of_text, self.im_start, self.im_end, self.calc, self.result, self.calc_end = ids
         self._special_ids = frozenset(ids)
+        self._symbol_ids = _symbol_ids(model) - self._special_ids
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -86,6 +90,10 @@ class Tokenizer:
     def is_special(self, token_id: int) -> bool:
         return token_id in self._special_ids
 
+    def is_symbol(self, token_id: int) -> bool:
+        """A text that the trainer asked to be one piece wherever it stands; an ordinary text otherwise."""
+        return token_id in self._symbol_ids
+
     def is_byte(self, token_id: int) -> bool:
         return self._processor.is_byte(token_id)
 
@@ -113,10 +121,14 @@ class StreamDecoder:
         return self._utf8.decode(b"", final=True)
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> Tokenizer:
-    """Train on the texts and write `path`, a tokenizer.model file. The same texts give the same bytes."""
-    if vocab_size <= _RESERVED:
-        raise TutorError(f"vocab_size {vocab_size}: at least {_RESERVED + 1} ({_RESERVED} are reserved)")
+def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path, symbols: Sequence[str] = ()) -> Tokenizer:
+    """Train on the texts and write `path`, a tokenizer.model file. The same texts give the same bytes.
+
+    symbols: texts that are always one piece; of those that begin alike the longest is taken.
+    """
+    reserved = _RESERVED + len(symbols)
+    if vocab_size <= reserved:
+        raise TutorError(f"vocab_size {vocab_size}: at least {reserved + 1} ({reserved} are reserved)")
     written = io.BytesIO()
     sentences = _sentences(texts)
     first = next(sentences, None)
@@ -134,7 +146,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> Tokeni
             byte_fallback=True,
             split_digits=True,
             allow_whitespace_only_pieces=True,
-            user_defined_symbols=list(SPECIALS),
+            user_defined_symbols=[*SPECIALS, *symbols],
+            required_chars=_RAISED,
             unk_id=0,
             bos_id=-1,
             eos_id=-1,
@@ -175,6 +188,12 @@ def _training_error(message: str, vocab_size: int) -> TutorError:
             f"vocab_size {vocab_size} is less than this text's characters need (at least {too_low[1]})"
         )
     return TutorError(f"SentencePiece could not train: {message.splitlines()[0]}")
+
+
+def _symbol_ids(model: bytes) -> frozenset[int]:
+    """Ids of all user-defined pieces."""
+    proto = model_pb2.ModelProto.FromString(model)  # type: ignore[attr-defined]
+    return frozenset(i for i, piece in enumerate(proto.pieces) if piece.type == piece.USER_DEFINED)
 
 
 def _load_processor(model: bytes, name: str) -> sentencepiece.SentencePieceProcessor:

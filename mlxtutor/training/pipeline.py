@@ -18,7 +18,7 @@ from mlxtutor import backends
 from mlxtutor.backends import Backend
 from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train, to_dict
 from mlxtutor.datasets.rows import write_rows
-from mlxtutor.datasets.sources import stage_examples, tokenizer_texts
+from mlxtutor.datasets.sources import recipe_tokenizer, stage_examples
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.asking import evaluate_suite
 from mlxtutor.evaluation.report import render_comparison
@@ -28,7 +28,7 @@ from mlxtutor.inference.generate import LoadedModel, generate
 from mlxtutor.problems.suite import SPLITS
 from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
 from mlxtutor.registry.models import ModelRef, list_models, register, resolve
-from mlxtutor.text.tokenizer import Tokenizer, train_tokenizer
+from mlxtutor.text.tokenizer import Tokenizer
 from mlxtutor.training.checkpoint import load_weights
 from mlxtutor.training.fingerprint import data_digest, exam_digest, fingerprint
 from mlxtutor.training.initial import initial_weights, parameter_count
@@ -112,7 +112,7 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
     path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
     if fresh or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        train_tokenizer(tokenizer_texts(recipe), recipe.model.vocab_size, path)
+        recipe_tokenizer(recipe, path)
     weights = initial_weights(recipe.model, np.random.default_rng([recipe.seed, 1]))
     return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train
 from mlxtutor.datasets.batch import Examples
-from mlxtutor.datasets.sources import stage_examples, tokenizer_texts
+from mlxtutor.datasets.sources import recipe_tokenizer, stage_examples
 from mlxtutor.errors import TutorError
 from mlxtutor.registry.directory import load_config
 from mlxtutor.registry.models import resolve
-from mlxtutor.text.tokenizer import Tokenizer, train_tokenizer
+from mlxtutor.text.tokenizer import Tokenizer
 
 CHARACTERS = 400_000  # enough text for a tokenizer whose lengths are within a few per cent of the real one's
 
@@ -29,9 +29,9 @@ def sample_tokenizer(recipe: Recipe, models: Path) -> tuple[Tokenizer, ModelConf
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.model"
         try:
-            return train_tokenizer(tokenizer_texts(small), recipe.model.vocab_size, path), recipe.model
+            return recipe_tokenizer(small, path), recipe.model
         except TutorError:
-            return train_tokenizer(tokenizer_texts(recipe), recipe.model.vocab_size, path), recipe.model
+            return recipe_tokenizer(recipe, path), recipe.model
 
 
 def sample_stage(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokenizer, tokens: int) -> Examples:
