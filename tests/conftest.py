@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 import tiny
+from hypothesis import settings
 
 from mlxtutor import backends
 from mlxtutor.text.tokenizer import train_tokenizer
+
+settings.register_profile("busy", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

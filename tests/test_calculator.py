@@ -41,7 +41,7 @@ def python_value(expr):
     return value if math.isfinite(value) else None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(expressions)
 def test_agrees_with_python_and_sympy(expr):
     ours, python = value_or_none(expr), python_value(expr)

@@ -29,7 +29,7 @@ TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
 
 
 @given(st.lists(st.tuples(TEXT, st.sampled_from(SAID)), max_size=3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_save_and_load_round_trip(tmp_path_factory, turns):
     path = tmp_path_factory.mktemp("saved") / "c.json"
     conversation = Conversation("be kind")
@@ -109,7 +109,7 @@ def test_an_answer_is_drawn_with_its_calculator_steps():
 
 
 @given(st.lists(st.integers(0, len(ANSWER)), max_size=12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_streamed_answer_ends_up_as_the_whole_one(cuts):
     drawing, lines = Drawing(), []
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(ANSWER)]):

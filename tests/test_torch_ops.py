@@ -34,14 +34,14 @@ def normal(seed, *shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, sizes, st.booleans(), seeds)
 def test_rms_norm(rows, heads, per_head, seed):
     x, weight = normal(seed, 2, rows, heads, 8), normal(seed + 1, *((heads, 8) if per_head else (8,)))
     agree(lambda x, w: rms_norm(x, w, 1e-6, x.dtype), lambda x, w: F.rms_norm(x, (8,), eps=1e-6) * w, x, weight)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, sizes, sizes, seeds)
 def test_rotation(batch, length, heads, seed):
     x, angles = normal(seed, batch, length, heads, 8), normal(seed + 1, batch, length, 4)
@@ -53,7 +53,7 @@ def test_rotation(batch, length, heads, seed):
     agree(lambda x: rotate_heads(x, angles.cos(), angles.sin()), reference, x)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, sizes, st.sampled_from([(1, 1), (3, 3), (4, 2), (3, 1)]), seeds)
 def test_attention_over_packed_rows(batch, length, heads, seed):
     H, K = heads
@@ -69,13 +69,13 @@ def test_attention_over_packed_rows(batch, length, heads, seed):
     agree(lambda qk, v: attention(qk, v, bias), reference, qk, v)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, sizes, seeds)
 def test_swiglu(rows, width, seed):
     agree(swiglu, lambda x: F.silu(x.chunk(2, -1)[0]) * x.chunk(2, -1)[1], 3 * normal(seed, rows, 2, 2 * width))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, seeds)
 def test_cross_entropy(rows, seed):
     hidden, embedding = normal(seed, rows, 8), normal(seed + 1, 11, 8)

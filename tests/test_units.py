@@ -47,7 +47,7 @@ def test_the_unit_that_opens_a_text(text, unit):
     assert leading_unit(text)[0] == unit
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet=st.sampled_from(list("NCVmsJuk²³⁻μΩ°·*/^()- 0123456789.per")), max_size=24))
 def test_no_text_breaks_the_parser(text):
     parse_unit(text)
