@@ -11,8 +11,8 @@ from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.types import draw
 from mlxtutor.problems.wording import Wording, compose
 
-NONE = {"names": {"V": ("the voltage",), "R": ("the resistance",)}, "scenes_held": (), "wholes": (), "wholes_held": (), "contexts": ("A lamp.",),
-        "questions_held": (), "targets_held": (), "concepts": ()}
+NONE = {"names": {"V": ("the voltage",), "R": ("the resistance",)}, "scenes_held": (), "wholes": (), "wholes_held": (),
+        "contexts": ("A lamp.",), "questions_held": (), "targets_held": (), "concepts": ()}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def texts():
 
 
 def test_an_abbreviation_ends_no_sentence(texts):
-    made = texts(scenes=("Across {R} a p.d. drops, from an e.m.f. source of {V}. the lamp glows.",), questions=("Find I.",), targets=("it",))
+    made = texts(scenes=("Across {R} a p.d. drops, from an e.m.f. of {V}. the lamp glows.",), questions=("Find I.",), targets=("it",))
     assert not [text for text in made if re.search(r"(p\.d|e\.m\.f)\. [A-Z]", text)]
     assert sum("The lamp glows." in text for text in made) > 100  # but a sentence begins with a capital
 
