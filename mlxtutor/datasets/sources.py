@@ -122,9 +122,9 @@ def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row
     return join_examples(items)
 
 
-def recipe_tokenizer(recipe: Recipe, path: Path) -> Tokenizer:
+def recipe_tokenizer(recipe: Recipe, vocab_size: int, path: Path) -> Tokenizer:
     """A new tokenizer for a recipe's text and solutions, written to `path`."""
-    return train_tokenizer(tokenizer_texts(recipe), recipe.model.vocab_size, path, (*POWERS, *RECURRING))
+    return train_tokenizer(tokenizer_texts(recipe), vocab_size, path, (*POWERS, *RECURRING))
 
 
 def tokenizer_texts(recipe: Recipe) -> Iterator[str]:

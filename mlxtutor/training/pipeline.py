@@ -112,7 +112,7 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
     path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
     if fresh or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        recipe_tokenizer(recipe, path)
+        recipe_tokenizer(recipe, recipe.model.vocab_size, path)
     weights = initial_weights(recipe.model, np.random.default_rng([recipe.seed, 1]))
     return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype)
 

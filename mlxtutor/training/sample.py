@@ -29,9 +29,9 @@ def sample_tokenizer(recipe: Recipe, models: Path) -> tuple[Tokenizer, ModelConf
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.model"
         try:
-            return recipe_tokenizer(small, path), recipe.model
+            return recipe_tokenizer(small, recipe.model.vocab_size, path), recipe.model
         except TutorError:
-            return recipe_tokenizer(recipe, path), recipe.model
+            return recipe_tokenizer(recipe, recipe.model.vocab_size, path), recipe.model
 
 
 def sample_stage(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokenizer, tokens: int) -> Examples:
