@@ -16,10 +16,12 @@ from mlxtutor.problems import dataset
 from mlxtutor.problems.build import PRACTICE, iter_rows, prompt_of, trained_types
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.dataset import MANIFEST, build_splits, prompt_key, write_splits
+from mlxtutor.problems.solution import RECURRING
 from mlxtutor.problems.suite import test_prompts as suite_prompts
 from mlxtutor.problems.suite import written
 from mlxtutor.problems.types import draw
 from mlxtutor.problems.wording import Wording, compose
+from mlxtutor.text.chat import compact
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,13 @@ def test_solutions_list_the_givens_in_the_problems_order(splits):
                 number = re.split(r"[ ]?[A-Za-zµμΩ°]", text)[0]  # noise may spell a unit differently
                 at = prompt_of(row).find(number, at) + len(number)
                 assert at >= len(number), f"{symbol} = {text} out of order in {prompt_of(row)!r}: {first}"
+
+
+def test_what_counts_as_recurring_stands_in_solutions(splits):
+    replies = [compact(first_reply(row)) for row in splits["train"] if row["kind"] != "concept"]
+    labels = {line.split(" ")[0] for reply in replies for line in reply.split("\n") if re.match(r"[A-Z][a-z]+: ", line)}
+    assert labels <= set(RECURRING)
+    assert not [text for text in RECURRING if sum(text in reply for reply in replies) < 3]
 
 
 def test_every_trained_types_own_solutions_are_right_to_the_scorer():

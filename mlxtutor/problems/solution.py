@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from mlxtutor.problems.types import CONSTANT_UNITS, CONSTANT_VALUES, Solved
 from mlxtutor.shipped import shipped_yaml
 
-LABELS = ("Given:", "Topic:", "Law:", "Units:", "Check:", "Answer:", "Missing:")
 # What solutions repeat to the letter. As single tokens these, and powers of ten, leave a tenth fewer tokens to a problem.
-RECURRING = (*LABELS, CONSTANT_VALUES["k"], CONSTANT_UNITS["k"], CONSTANT_VALUES["eps0"], CONSTANT_VALUES["e"], "^2")
+RECURRING = ("Given:", "Topic:", "Law:", "Units:", "Check:", "Answer:", "Missing:", CONSTANT_VALUES["k"], CONSTANT_UNITS["k"],
+             CONSTANT_VALUES["eps0"], CONSTANT_VALUES["e"], "^2")
 
 
 def worked(solved: Solved, order: Sequence[str], calculator: bool = True) -> list[str | dict[str, str]] | str:

@@ -24,10 +24,10 @@ SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|calc|>", "<|result
 CHUNK_CHARS = 1000  # SentencePiece leaves out sentences of more than 4192 bytes without a word
 POWERS = tuple(f"e{exponent}" for exponent in range(-31, 13))  # of ten, as a calculator writes them
 _RESERVED = 1 + len(SPECIALS) + 256  # <unk>, the specials, the byte pieces
-_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 
 _ANY_SPECIAL = re.compile("|".join(re.escape(special) for special in SPECIALS))
-_ALONE = re.compile("\n|([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉])")  # split_digits leaves these together
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "₀₁₂₃₄₅₆₇₈₉"
+_ALONE = re.compile(f"\n|([{_RAISED}{_LOWERED}])")  # split_digits leaves these together
 
 
 def escape_specials(text: str, specials: Iterable[str] = SPECIALS) -> str:
@@ -46,7 +46,7 @@ class Tokenizer:
 
     def __init__(self, model: bytes, name: str = MODEL_FILE):
         self.model = model
-        self._processor = _load_processor(model, name)
+        self._processor, user_defined = _load_processor(model, name)
         self.vocab_size: int = self._processor.vocab_size()
         ids = [self._processor.piece_to_id(special) for special in SPECIALS]
         missing = [s for s, i in zip(SPECIALS, ids, strict=True) if self._processor.id_to_piece(i) != s]
@@ -54,7 +54,7 @@ class Tokenizer:
             raise TutorError(f"{name}: no token {', '.join(missing)}; train one with `tutor tokenizer train`")
         self.end_of_text, self.im_start, self.im_end, self.calc, self.result, self.calc_end = ids
         self._special_ids = frozenset(ids)
-        self._symbol_ids = _symbol_ids(model) - self._special_ids
+        self._symbol_ids = user_defined - self._special_ids
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -190,14 +190,11 @@ def _training_error(message: str, vocab_size: int) -> TutorError:
     return TutorError(f"SentencePiece could not train: {message.splitlines()[0]}")
 
 
-def _symbol_ids(model: bytes) -> frozenset[int]:
-    """Ids of all user-defined pieces."""
-    proto = model_pb2.ModelProto.FromString(model)  # type: ignore[attr-defined]
-    return frozenset(i for i, piece in enumerate(proto.pieces) if piece.type == piece.USER_DEFINED)
+def _load_processor(model: bytes, name: str) -> tuple[sentencepiece.SentencePieceProcessor, frozenset[int]]:
+    """The processor, and the ids of user-defined pieces, which it doesn't tell.
 
-
-def _load_processor(model: bytes, name: str) -> sentencepiece.SentencePieceProcessor:
-    """Refuse what other runtimes would not read the same way (llama.cpp: unigram; chats: a dummy prefix)."""
+    Refuses what other runtimes would not read the same way (llama.cpp: unigram; chats: a dummy prefix).
+    """
     proto = model_pb2.ModelProto()  # type: ignore[attr-defined]
     try:
         proto.ParseFromString(model)
@@ -212,4 +209,4 @@ def _load_processor(model: bytes, name: str) -> sentencepiece.SentencePieceProce
         raise TutorError(f"{name}: a {kind} model (allowed: bpe, which every runtime reads alike)")
     if proto.normalizer_spec.add_dummy_prefix:
         raise TutorError(f"{name}: trained with add_dummy_prefix (needed: add_dummy_prefix=False)")
-    return processor
+    return processor, frozenset(i for i, piece in enumerate(proto.pieces) if piece.type == piece.USER_DEFINED)
