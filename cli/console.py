@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def error(message: str) -> None:
     """One line on stderr."""
     err.print("[bold red]error:[/] ", end="")
     err.print(" ".join(message.split()), markup=False, soft_wrap=True)
+
+
+def command_line() -> str:
+    """What was typed, for a record of it."""
+    return shlex.join(["tutor", *sys.argv[1:]])
 
 
 def print_json(document: Any) -> None:

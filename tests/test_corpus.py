@@ -269,7 +269,7 @@ def test_missing_sources_say_so(tmp_path, monkeypatch):
     with pytest.raises(TutorError, match="write hub:owner/name"):
         list(read_corpus("hub:name-alone"))
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(TutorError, match=r"pip install datasets"):
+    with pytest.raises(TutorError, match=r"pip install .mlxtutor\[data\]"):
         list(read_corpus("hub:owner/name"))
 
 

@@ -129,19 +129,21 @@ def _joined(messages: Any, where: str) -> str:
 
 
 def _read_hub(source: str, text_key: str | None) -> Iterator[str]:
+    for number, row in enumerate(hub_rows(source), 1):
+        yield _document(row, text_key, f"{source}, row {number}")
+
+
+def hub_rows(source: str) -> Iterator[dict[str, Any]]:
+    """The rows of `hub:owner/name[:split]`, streamed."""
     match = _HUB_NAME.fullmatch(source.removeprefix(HUB))
     if match is None:
         raise TutorError(f"{source}: not a hub dataset; write {HUB}owner/name or {HUB}owner/name:split")
     try:
         from datasets import load_dataset
     except ImportError:
-        raise TutorError(f"{source}: reading from the hub needs the package datasets (pip install datasets)") from None
+        raise TutorError(f'{source}: reading from the hub needs the package datasets (to get it: pip install "mlxtutor[data]")') from None
     try:
-        rows = load_dataset(match["name"], split=match["split"] or "train", streaming=True)
-        for number, row in enumerate(rows, 1):
-            yield _document(row, text_key, f"{source}, row {number}")
-    except TutorError:
-        raise
+        yield from load_dataset(match["name"], split=match["split"] or "train", streaming=True)
     except Exception as error:  # datasets lets through whatever its network, cache and format layers raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TutorError(f"{source}: can't be streamed ({first}); check the name, the split and the connection") from error

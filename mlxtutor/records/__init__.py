@@ -1,0 +1,1 @@
+"""From anybody's records to canonical rows."""
