@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from . import console
+from .data_check import check_command
 from .data_import import import_command
 from .options import AsJson
 from .tokenizer import load_tokenizer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Data sets. Example: tutor data build em --out my-data")
 app.command("import")(import_command)
+app.command("check")(check_command)
 TABLES = ("family", "family"), ("kind", "kind"), ("calculator", "mode")  # title, key of a row
 Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
 Model = Annotated[str | None, typer.Option(help="Whose tokenizer to count with: name, directory or tokenizer.model.")]

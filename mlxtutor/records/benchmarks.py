@@ -15,6 +15,7 @@ Converted = tuple[dict[str, Any], list[str]]  # the row's fields, notes
 _CALL = re.compile(r"<<([^<>=\n]*)=([^<>\n]*)>>")
 _FINAL = re.compile(r"\n*####[ \t]*(.*)\Z", re.DOTALL)
 _NUMBER = re.compile(r"-?[\d,]*\.?\d+|-?\d+\.?")
+_CURRENCY = ("$", "€", "£")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SEEN = "picture|image|photograph|photo|diagram|figure|map|graph"
 _PICTURE = re.compile(rf"\b(?:this|the) (?:{_SEEN}) (?:below|above|shows?)\b|\b(?:{_SEEN}) (?:below|above)\b"
@@ -51,7 +52,8 @@ def calculator_parts(text: str) -> tuple[list[Any], list[str]]:
             notes.append(note)
             parts.append(before)
         else:
-            parts += [_without_expression(before, expression), {"calc": expression, "result": result}]
+            before = _without_expression(before, expression)
+            parts += [before, {"calc": expression, "result": result}]
         position = call.end()
         behind = _NUMBER.match(text, position)
         if not note and behind and _same(behind[0], result):
@@ -73,10 +75,23 @@ def _disagreement(expression: str, result: str) -> str:
 
 
 def _without_expression(before: str, expression: str) -> str:
-    """The text before a call without the expression and equals sign that the call repeats."""
-    spaced = r"\s*".join(map(re.escape, re.sub(r"\s", "", expression).replace("*", "×")))
-    pattern = spaced.replace("×", r"[*x×]")
-    return re.sub(rf"(?<![\w.]){pattern}\s*=\s*([$€£]?)\s*\Z", r"\1", before)
+    """The text before a call without the expression and equals sign that the call repeats: `He has $48/2 = $` is `He has $`."""
+    text = before.rstrip()
+    currency = text[-1:] if text[-1:] in _CURRENCY else ""
+    text = text.removesuffix(currency).rstrip()
+    if not text.endswith("="):
+        return before
+    position = len(text) - 1
+    for character in reversed("".join(expression.split())):
+        while position and text[position - 1] == " ":
+            position -= 1
+        if not position or text[position - 1] not in (character, *("x×" if character == "*" else "")):
+            return before
+        position -= 1
+    text = text[:position]
+    if text[-1:] in _CURRENCY and text:
+        currency, text = text[-1], text[:-1]
+    return before if text[-1:].isalnum() or text[-1:] == "." and position else text + currency
 
 
 def _same(written: str, result: str) -> bool:
@@ -113,7 +128,7 @@ def from_scienceqa(fields: Fields) -> Converted:
     lettered = "\n".join(f"{LETTERS[index]}. {choice}" for index, choice in enumerate(choices))
     reply = [f"The answer is {LETTERS[answer]}. {choices[answer]}"]
     more = {"Explanation": fields.text("solution"), "Background": fields.text("lecture")}
-    reply += [f"{title}: {text}" for title, text in more.items() if text]
+    reply += [f"{title}: {text}" for title, text in more.items() if text.strip()]
     user = "\n\n".join(part for part in (question, hint and f"Context: {hint}", lettered) if part)
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": "\n\n".join(reply)}]
     tags = [tag for tag in (fields.text("subject"), fields.text("category")) if tag]

@@ -1,0 +1,97 @@
+"""`tutor data check`: what is wrong with a file of training data, and the same file without it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import console
+from .options import AsJson
+from .tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from mlxtutor.quality.checking import Checked
+
+SHOWN = 50  # characters of a message on the terminal
+
+
+def check_command(
+    file: Annotated[str, typer.Argument(help="JSONL of chats, or any file that `tutor data import` reads.")],
+    against: Annotated[list[str] | None, typer.Option(metavar="TEST", help="Evaluation that rows may not give away; repeat.")] = None,
+    fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write the rows without what is certainly wrong, and a log.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and findings.json there.")] = None,
+    model: Annotated[str | None, typer.Option(help="Count tokens with this model's tokenizer: name, directory or tokenizer.model.")] = None,
+    context: Annotated[int, typer.Option(min=1, help="Tokens that the model holds.")] = 1024,
+    names: Annotated[bool, typer.Option("--names", help="Report names of persons too.")] = False,
+    rules: Annotated[list[str] | None, typer.Option("--rule", help="Report this rule only; repeat for more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Duplicates, contradictions, leaks of the test set, personal data, cut answers, wrong encodings: every finding with its line.
+
+    --fix drops rows that are unreadable, empty, cut, repeated, almost repeated or leaked, replaces personal data, undoes wrong
+    decoding. What takes a person's judgement (contradictions, licences, languages, near-duplicates with other numbers) is left.
+
+    Example: tutor data check train.jsonl --against test.jsonl --fix clean.jsonl --report check
+    """
+    from mlxtutor.quality.checking import CheckOptions, check_file
+
+    tokenizer = load_tokenizer(model) if model else None
+    with console.err.status("checking"):
+        checked = check_file(file, CheckOptions(tuple(against or ()), context, names, tuple(rules or ())), tokenizer)
+        fixed = _fix(file, checked, fix, [file, *(against or ())]) if fix else None
+    document = {**checked.as_dict(), **({"fixed": {"file": str(fix), **fixed}} if fixed else {})}
+    if report:
+        _write_report(report, file, checked, document)
+    if as_json:
+        console.print_json(document)
+        return
+    _print_findings(file, checked)
+    if fixed:
+        changes = f"dropped: {_listed(fixed['dropped'])}; changed: {_listed(fixed['changed'])}"
+        console.out.print(f"{fixed['rows']:,} rows written to {fix}; {changes}", markup=False, soft_wrap=True)
+    if report:
+        console.out.print(f"the report: {report / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _fix(file: str, checked: Checked, out: Path, inputs: list[str]) -> dict:
+    from mlxtutor.quality.fixing import fix_file
+    from mlxtutor.records.card import write_card
+
+    fixed = fix_file(file, checked.findings, out)
+    write_card(out, console.command_line(), inputs, fixed, findings=checked.counts)
+    return fixed
+
+
+def _write_report(folder: Path, file: str, checked: Checked, document: dict) -> None:
+    from mlxtutor.files import write_atomic
+    from mlxtutor.quality.report import render_report
+
+    write_atomic(folder / "findings.json", (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+    write_atomic(folder / "report.html", render_report(Path(file).name, checked).encode())
+
+
+def _print_findings(file: str, checked: Checked) -> None:
+    from mlxtutor.quality.checking import lines_by_rule
+
+    rows = []
+    for rule, found in lines_by_rule(checked.findings).items():
+        message = found[0].message if len(found[0].message) <= SHOWN else found[0].message[:SHOWN - 3] + "..."
+        rows.append([rule, f"{len(found):,}", f"{found[0].line}: {message}"])
+    if not rows:
+        console.out.print(f"{checked.rows:,} records, nothing found")
+        return
+    title = f"{checked.rows:,} records, {len(checked.findings):,} findings"
+    console.out.print(console.table(title, ["rule", "count", "the first, with its line"], rows, right=(1,)))
+    lengths = checked.as_dict()
+    for name in ("characters", "tokens"):
+        if lengths[name]:
+            console.out.print(f"{name} of a row: {lengths[name]['median']:,.0f} in the middle, {lengths[name]['p95']:,.0f} at 95 %, "
+                              f"{lengths[name]['max']:,} at most")
+    console.out.print()
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {rule}" for rule, count in counts.items()) or "nothing"

@@ -1,0 +1,1 @@
+"""What is wrong with training data, line by line, and the same data without it."""

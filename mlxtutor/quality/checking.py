@@ -1,0 +1,154 @@
+"""Every rule over a file in one pass: findings in the order of their lines, and counts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlxtutor.datasets.stats import describe_lengths
+from mlxtutor.errors import TutorError
+from mlxtutor.quality.contamination import Leaks
+from mlxtutor.quality.findings import RULES, Finding
+from mlxtutor.quality.likeness import Contradictions, Reading, Repeats
+from mlxtutor.quality.personal import find_personal
+from mlxtutor.quality.script import check_encoding, language_of, rare_languages
+from mlxtutor.quality.shape import check_shape
+from mlxtutor.records.importing import ImportOptions, read_file
+from mlxtutor.records.reading import Defect
+from mlxtutor.text.chat import encode_chat
+from mlxtutor.text.tokenizer import Tokenizer
+
+NO_LICENCE = "unknown"
+_FORBIDS = {"nc": "non-commercial use only", "nd": "no changed versions", "research": "research only"}
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """against: evaluation files; context: tokens that the model holds; names: report persons' names too; only: rules, () for all."""
+
+    against: tuple[str, ...] = ()
+    context: int = 1024
+    names: bool = False
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = [rule for rule in self.only if rule not in RULES]
+        if unknown:
+            raise TutorError(f'no rule "{unknown[0]}" (allowed: {", ".join(RULES)})')
+
+
+@dataclass
+class Checked:
+    """What a check found. rows: all records, those that can't be read included; lengths: characters and tokens of the rows."""
+
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    characters: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    licences: Counter[tuple[str, str]] = field(default_factory=Counter)  # (source, licence)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Findings by rule, in the order of RULES."""
+        found = Counter(finding.rule for finding in self.findings)
+        return {rule: found[rule] for rule in RULES if found[rule]}
+
+    def as_dict(self) -> dict[str, Any]:
+        listed = [{"line": finding.line, "rule": finding.rule, "message": finding.message, "other": finding.other or None}
+                  for finding in self.findings]
+        return {"rows": self.rows, "counts": self.counts, "characters": describe_lengths(self.characters),
+                "tokens": describe_lengths(self.tokens) if self.tokens else None, "findings": listed}
+
+
+def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None = None,
+               keep: Callable[[int, dict[str, Any]], None] | None = None) -> Checked:
+    """Check a file of canonical rows, or of any format that can be imported. keep(line, row) is called with every row that can be read."""
+    checks = _Checks(options, tokenizer)
+    checked = Checked()
+    for item in read_file(source, ImportOptions()):
+        checked.rows += 1
+        if isinstance(item, Defect):
+            checked.findings.append(Finding(item.line, item.rule, item.message))
+            continue
+        checked.findings += [Finding(item.line, "picture", note) for note in item.notes if note.startswith("needs a picture")]
+        checked.findings += checks.row(item.line, item.value, checked)
+        if keep:
+            keep(item.line, item.value)
+    if not checked.rows:
+        raise TutorError(f"{source}: no records in it")
+    checked.findings += rare_languages(checks.languages)
+    checked.findings += _licences(checked.licences, checks.first)
+    if options.only:
+        checked.findings = [finding for finding in checked.findings if finding.rule in options.only]
+    checked.findings.sort(key=lambda finding: (finding.line, list(RULES).index(finding.rule)))
+    return checked
+
+
+class _Checks:
+    """What the checks remember from row to row."""
+
+    def __init__(self, options: CheckOptions, tokenizer: Tokenizer | None) -> None:
+        self.options, self.tokenizer = options, tokenizer
+        self.repeats, self.contradictions = Repeats(), Contradictions()
+        self.leaks = [Leaks(_evaluation(source)) for source in options.against]
+        self.languages: list[tuple[int, str]] = []
+        self.first: dict[tuple[str, str], int] = {}
+
+    def row(self, line: int, row: dict[str, Any], checked: Checked) -> Iterator[Finding]:
+        """Findings of a row; lengths, language and licence are noted on the way."""
+        read = Reading(line, row)
+        texts = read.texts
+        checked.characters.append(sum(map(len, texts)))
+        if self.tokenizer and "messages" in row:
+            checked.tokens.append(len(encode_chat(self.tokenizer, row["messages"])[0]))
+        yield from check_shape(line, row, self.tokenizer, self.options.context)
+        yield from check_encoding(line, texts)
+        found = {pair for text in texts for pair in find_personal(text, self.options.names)}
+        yield from (Finding(line, rule, _masked(rule, text), found=text) for rule, text in sorted(found))
+        repeated = self.repeats.check(read)
+        contradiction = None if repeated and repeated.rule == "repeated" else self.contradictions.check(read)
+        leaks = (leak.check(read) for leak in self.leaks)
+        yield from (finding for finding in (repeated, contradiction, *leaks) if finding)
+        self.languages.append((line, language_of(row)))
+        licence = row.get("source", ""), row.get("licence", NO_LICENCE)
+        checked.licences[licence] += 1
+        self.first.setdefault(licence, line)
+
+
+def _evaluation(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of an evaluation file; one that is none is an error, for what it says can't be told."""
+    for item in read_file(source, ImportOptions()):
+        if isinstance(item, Defect):
+            raise TutorError(f"{source}:{item.line}: {item.message}")
+        yield item.line, item.value
+
+
+def _masked(rule: str, text: str) -> str:
+    """What was found, but not whole: the report may be shown around."""
+    shown = " ".join(text.split())
+    return f"{shown[:4]}...{shown[-2:]} ({len(shown)} characters)" if rule in ("key", "card") else shown
+
+
+def _licences(counts: Counter[tuple[str, str]], first: dict[tuple[str, str], int]) -> Iterator[Finding]:
+    by_source: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for (source, licence), count in counts.items():
+        by_source[source].append((licence, count))
+    for source, licences in by_source.items():
+        for licence, count in licences:
+            parts = licence.casefold().replace("_", "-").replace(" ", "-").split("-")
+            forbids = [meaning for part, meaning in _FORBIDS.items() if part in parts]
+            if licence == NO_LICENCE:
+                yield Finding(first[source, licence], "licence", f'{count:,} rows of "{source}" have no licence', certain=False)
+            elif forbids:
+                message = f'{count:,} rows of "{source}": {licence}, {", ".join(forbids)}'
+                yield Finding(first[source, licence], "licence", message, certain=False)
+
+
+def lines_by_rule(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Findings by rule, in the order of RULES."""
+    grouped: dict[str, list[Finding]] = {rule: [] for rule in RULES}
+    for finding in findings:
+        grouped[finding.rule].append(finding)
+    return {rule: found for rule, found in grouped.items() if found}

@@ -1,0 +1,90 @@
+"""Training rows that give an evaluation away: its questions as they are, almost, reworded, or a long stretch of one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from mlxtutor.quality.findings import Finding
+from mlxtutor.quality.likeness import REWORDED, Near, Reading, digest
+from mlxtutor.quality.words import Question, Rarity
+
+STRETCH = 13      # words in a row that no two texts share by chance. Source: Brown et al. 2020, appendix C
+TELLING = 4       # stems of a question by which candidates are looked up
+WORDY = 0.8       # likeness of two questions with fewer than two numbers, or with other numbers
+AROUND = 0.45     # likeness of two with the same numbers: words around a question lower it
+OTHERS = 2        # numbers around a question
+MIN_STEMS = 4     # of two such questions
+
+
+class Leaks:
+    """The questions of an evaluation, to hold rows against. Lines are those of the evaluation's file."""
+
+    def __init__(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        self._exact: dict[bytes, int] = {}
+        self._near = Near()
+        self._stretches: dict[int, int] = {}  # of words -> line; 0: of several questions, so that it tells nothing
+        self._questions: list[tuple[int, Question]] = []
+        self._rarity = Rarity()
+        for line, row in rows:
+            read = Reading(line, row)
+            self._exact.setdefault(digest([read.asked]), line)
+            self._near.find(read.asked_words, line)
+            for stretch in set(_stretches(read.asked_words)):
+                self._stretches[stretch] = 0 if stretch in self._stretches else line
+            self._questions.append((line, read.question))
+            self._rarity.add(read.question.stems)
+        self._by_stem: dict[str, list[int]] = defaultdict(list)
+        for index, (_, question) in enumerate(self._questions):
+            for stem in self._telling(question):
+                self._by_stem[stem].append(index)
+
+    def _telling(self, question: Question) -> list[str]:
+        return sorted(question.stems, key=lambda stem: (self._rarity.counts[stem], stem))[:2 * TELLING]
+
+    def check(self, read: Reading) -> Finding | None:
+        line = read.line
+        if exact := self._exact.get(digest([read.asked])):
+            return _finding(line, exact, "a question of the evaluation")
+        if near := self._near.find(read.asked_words, line, add=False):
+            return _finding(line, near[0].line, f"{100 * near[1]:.0f} % like a question of the evaluation")
+        if reworded := self._reworded(read.question):
+            return _finding(line, reworded, "a question of the evaluation in other words")
+        for stretch in _stretches(read.words):
+            if self._stretches.get(stretch):
+                return _finding(line, self._stretches[stretch], f"{STRETCH} words in a row of a question of the evaluation")
+        return None
+
+    def _reworded(self, question: Question) -> int:
+        """The line of the question that this one is in other words, 0 for none."""
+        candidates = Counter(index for stem in question.stems for index in self._by_stem.get(stem, ()))
+        best, at = 0.0, 0
+        for index, _ in candidates.most_common(3 * TELLING):
+            line, other = self._questions[index]
+            likeness = self._likeness(question, other) if question.choices == other.choices else 0.0
+            if likeness > best:
+                best, at = likeness, line
+        return at
+
+    def _likeness(self, question: Question, tested: Question) -> float:
+        """How much of a tested question stands in this one; 0 where that is too little.
+
+        With all its numbers, at least two, and few others, REWORDED is enough; else, since a change of units touches numbers, with half
+        of them, both have to be WORDY.
+        """
+        shared = sum((Counter(question.numbers) & Counter(tested.numbers)).values())
+        likeness = self._rarity.likeness(question.stems, tested.stems)
+        if shared == len(tested.numbers) > 1 and len(question.numbers) <= shared + OTHERS:
+            return likeness if likeness >= AROUND and self._rarity.share(tested.stems, question.stems) >= REWORDED else 0.0
+        enough = min(len(question.stems), len(tested.stems)) >= MIN_STEMS
+        return likeness if enough and likeness >= WORDY and shared >= max(len(question.numbers), len(tested.numbers)) / 2 else 0.0
+
+
+def _stretches(found: list[str]) -> Iterable[int]:
+    """Hashes of STRETCH words in a row."""
+    return (hash(tuple(found[start:start + STRETCH])) for start in range(len(found) - STRETCH + 1))
+
+
+def _finding(line: int, other: int, message: str) -> Finding:
+    return Finding(line, "contamination", f"{message} (its line {other})", other)

@@ -1,0 +1,96 @@
+"""The same file without what a check is certain of, and a log of every change."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from mlxtutor.errors import TutorError
+from mlxtutor.files import open_atomic, write_atomic
+from mlxtutor.quality.findings import Finding
+from mlxtutor.quality.personal import RULES as PERSONAL
+from mlxtutor.quality.personal import redact
+from mlxtutor.quality.script import repair
+from mlxtutor.records.importing import ImportOptions, read_file
+from mlxtutor.records.reading import Defect
+
+DROPPED = ("schema", "length", "picture", "empty", "truncated", "repeated", "near-duplicate", "contamination")
+LOG_SUFFIX = ".fixes.jsonl"
+Rule = Callable[[str], str]
+
+
+def log_path(out: Path) -> Path:
+    """`clean.jsonl` -> `clean.jsonl.fixes.jsonl`."""
+    return out.with_name(out.name + LOG_SUFFIX)
+
+
+def fix_file(source: str, findings: Iterable[Finding], out: Path) -> dict[str, Any]:
+    """Write the rows of `source` to `out`, less those to drop, with the others repaired; and the log. Gives counts of both.
+
+    Personal data is replaced by `[email]`, `[phone]` ...; wrong decoding is undone; messages after the last answer are cut off.
+    """
+    if out.resolve() == Path(source).resolve():
+        raise TutorError(f"{out}: the file that is checked (give another one to --fix)")
+    by_line: dict[int, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.certain:
+            by_line[finding.line].append(finding)
+    log: list[dict[str, Any]] = []
+    rows = 0
+    with open_atomic(out) as file:
+        for item in read_file(source, ImportOptions()):
+            row = None if isinstance(item, Defect) else _fixed(item.value, by_line[item.line])
+            dropped = row is None
+            log += [_entry(finding, dropped) for finding in by_line[item.line] if _acts(finding, dropped)]
+            if row is not None:
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                rows += 1
+        if not rows:
+            raise TutorError(f"{source}: no row would be left (nothing was written)")
+    write_atomic(log_path(out), "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in log).encode())
+    counts = {action: Counter(entry["rule"] for entry in log if entry["action"] == action) for action in ("dropped", "changed")}
+    return {"rows": rows, **{action: dict(found.most_common()) for action, found in counts.items()}}
+
+
+def _entry(finding: Finding, dropped: bool) -> dict[str, Any]:
+    return {"line": finding.line, "rule": finding.rule, "action": "dropped" if dropped else "changed", "message": finding.message}
+
+
+def _acts(finding: Finding, dropped: bool) -> bool:
+    """Whether a row was dropped, or changed, for this finding: one that is dropped is only logged for that."""
+    drops = finding.rule in DROPPED or finding.rule in ("encoding", "roles") and dropped
+    return drops if dropped else finding.rule in (*PERSONAL, "encoding", "roles")
+
+
+def _fixed(row: dict[str, Any], findings: list[Finding]) -> dict[str, Any] | None:
+    """The row repaired; None to drop it."""
+    rules = {finding.rule for finding in findings}
+    if rules & set(DROPPED):
+        return None
+    for finding in findings:
+        if finding.rule in PERSONAL:
+            row = _each_text(row, lambda text, found=finding: redact(text, found.found, found.rule))  # type: ignore[misc]
+        elif finding.rule == "encoding":
+            row = _each_text(row, repair)
+    return _answered(row) if "roles" in rules else row
+
+
+def _answered(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Up to the last answer; None where nobody asks."""
+    messages = row["messages"]
+    last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
+    asked = any(message["role"] == "user" for message in messages[:last])
+    return {**row, "messages": messages[:last + 1]} if asked else None
+
+
+def _each_text(row: dict[str, Any], change: Rule) -> dict[str, Any]:
+    if "text" in row:
+        return {**row, "text": change(row["text"])}
+    return {**row, "messages": [{**message, "content": _content(message["content"], change)} for message in row["messages"]]}
+
+
+def _content(content: Any, change: Rule) -> Any:
+    return change(content) if isinstance(content, str) else [change(part) if isinstance(part, str) else part for part in content]

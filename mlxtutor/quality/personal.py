@@ -1,0 +1,105 @@
+"""Personal data and secrets in a text: e-mail, phone, payment cards, keys, addresses, and names where they are asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from mlxtutor.errors import TutorError
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"(?<![\w.+-])[A-Za-z0-9][\w.+-]{{0,63}}@(?:{_LABEL}\.)+[A-Za-z]{{2,24}}\b")
+_DIGITS = re.compile(r"(?<![\w.,^/*=+-])(?:\+|\(|00)?\d[\d ().\u2011-]{6,22}\d(?![\w^]|[.,]\d|\s*[=*/])")
+_GROUPED = re.compile(r"(?:1[ -])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")  # as it is written in North America
+_PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|cell|call|text|whatsapp|fax|ring|dial|number is|reach)\b[^.\n]{0,30}$",
+                         re.IGNORECASE)
+_CARD = re.compile(r"(?<![\w.])(?:\d{4}[ -]?){3}\d{1,7}(?![\w.]\d|\d)|(?<![\w.])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?!\d)")
+_CARD_START = re.compile(r"(?:4|5[1-5]|2[2-7]|3[47]|6(?:011|5|4[4-9])|35|62)")
+_KEYS = re.compile("|".join((
+    r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[\s\S]*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)",
+    r"\bAKIA[0-9A-Z]{16}\b", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b", r"\bgithub_pat_\w{22,}\b", r"\bglpat-[\w-]{20,}",
+    r"\bsk-(?:[a-z]+-)?[\w-]{20,}", r"\bhf_[A-Za-z0-9]{30,}\b", r"\bxox[abprs]-[\w-]{10,}", r"\bAIza[\w-]{35}",
+    r"\bsk_live_\w{20,}", r"\bnpm_[A-Za-z0-9]{36}\b", r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+    r"(?i:\b(?:password|passwd|pwd|api[ _-]?key|secret|access[ _-]?token)\b\s*(?:is\s+|[:=]\s*)[\"']?)"
+    r"(?=\S*\d)[^\s\"',;]{7,}[^\s\"',;.)][\"']?")))
+_STREET = re.compile(r"\b\d{1,5}[a-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|"
+                     r"Blvd|Court|Ct|Place|Square|Way|Terrace)\b\.?(?:, [A-Z][A-Za-z ]+)?"
+                     r"|\b[A-Z][a-zäöü]+(?:straße|strasse|weg|gasse|platz) \d{1,4}[a-z]?\b")
+_IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
+_NAME = re.compile(r"(?:\b[Mm]y name is|\bI am called|\b(?:Mr|Mrs|Ms|Dr|Prof)\.?)\s+((?:[A-Z][a-z]+)(?: [A-Z][a-z]+){0,2})")
+REGIONS = ("US", "GB", "DE", "FR", "IN", "ES", "IT", "BR", "AU", "CA")
+RULES = ("email", "phone", "card", "key", "address", "name")
+
+
+def find_personal(text: str, names: bool = False) -> Iterator[tuple[str, str]]:
+    """(rule, the text itself) of everything found; what is one thing isn't found as another again."""
+    taken: list[tuple[int, int]] = []
+    for rule, start, end in _candidates(text, names):
+        if not any(start < high and low < end for low, high in taken):
+            taken.append((start, end))
+            yield rule, text[start:end]
+
+
+def _candidates(text: str, names: bool) -> Iterator[tuple[str, int, int]]:
+    yield from (("key", *match.span()) for match in _KEYS.finditer(text))
+    if "@" in text:
+        yield from (("email", *match.span()) for match in _EMAIL.finditer(text))
+    yield from (("card", *match.span()) for match in _CARD.finditer(text) if is_card(match[0]))
+    yield from (("address", *match.span()) for match in _IP.finditer(text) if _is_public_ip(match[0]))
+    for match in _DIGITS.finditer(text):
+        if is_phone(match[0], text[max(0, match.start() - 45):match.start()]):
+            yield ("phone", *match.span())
+    yield from (("address", *match.span()) for match in _STREET.finditer(text))
+    if names:
+        yield from (("name", *match.span(1)) for match in _NAME.finditer(text))
+
+
+def is_card(text: str) -> bool:
+    """Whether digits are a payment card's: a known first number, and Luhn's check digit."""
+    digits = [int(character) for character in text if character.isdigit()]
+    if not 13 <= len(digits) <= 19 or not _CARD_START.match("".join(map(str, digits))):
+        return False
+    doubled = [digit if index % 2 == 0 else digit * 2 - 9 * (digit > 4) for index, digit in enumerate(reversed(digits))]
+    return sum(doubled) % 10 == 0 and len(set(digits)) > 1
+
+
+@lru_cache(maxsize=1)
+def _phonenumbers() -> Any:
+    try:
+        import phonenumbers
+    except ImportError:
+        raise TutorError('finding phone numbers needs phonenumbers (to get it: pip install "mlxtutor[data]")') from None
+    return phonenumbers
+
+
+def is_phone(text: str, before: str) -> bool:
+    """Whether digits are a phone number of some country: written as one (+49 ..., (555) ...-...) or spoken of as one before."""
+    digits = sum(character.isdigit() for character in text)
+    if not 8 <= digits <= 15:
+        return False
+    international = text.startswith("+")
+    if not international and not _PHONE_WORD.search(before) and not _GROUPED.fullmatch(text):
+        return False
+    library = _phonenumbers()
+    for region in (None,) if international else REGIONS:
+        try:
+            if library.is_valid_number(library.parse(text, region)):
+                return True
+        except library.NumberParseException:
+            continue
+    return False
+
+
+def _is_public_ip(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def redact(text: str, found: str, rule: str) -> str:
+    """The text with what was found replaced by `[email]`, `[phone]` ..."""
+    return text.replace(found, f"[{rule}]")

@@ -1,0 +1,63 @@
+"""The shape of one row: who speaks when, what is empty, what stops in the middle, what doesn't fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mlxtutor.quality.findings import Finding
+from mlxtutor.text.chat import encode_chat, plain
+from mlxtutor.text.tokenizer import Tokenizer
+
+EXCHANGES = (2, 6)  # of a Socratic dialogue
+SOCRATIC = "socratic"  # the tag of one
+_OPEN_END = re.compile(r"(?:[,;:(\[{=+*/\\–-]|(?<!, )\b(?:and|or)"
+                       r"|\b(?:the|a|an|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z", re.IGNORECASE)
+
+
+def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, limit: int) -> Iterator[Finding]:
+    """Findings of one row. limit: tokens of the context, with a tokenizer."""
+    if "messages" not in row:
+        return
+    messages = row["messages"]
+    yield from _turns(line, messages)
+    exchanges = sum(message["role"] == "assistant" for message in messages)
+    if SOCRATIC in [tag.casefold() for tag in row.get("tags", [])] and not EXCHANGES[0] <= exchanges <= EXCHANGES[1]:
+        yield Finding(line, "exchanges", f"{exchanges} exchanges ({EXCHANGES[0]} to {EXCHANGES[1]} are expected)", certain=False)
+    yield from _endings(line, messages)
+    if tokenizer and (tokens := len(encode_chat(tokenizer, messages)[0])) > limit:
+        cut = 100 * (tokens - limit) / tokens
+        yield Finding(line, "context", f"{tokens:,} tokens (the context holds {limit:,}; {cut:.0f} % would be cut)", certain=False)
+
+
+def _turns(line: int, messages: list[dict]) -> Iterator[Finding]:
+    roles = [message["role"] for message in messages]
+    for number in range(1, len(roles)):
+        if roles[number] == "system":
+            yield Finding(line, "roles", f"message {number + 1} is a system message (allowed at the start only)", certain=False)
+        elif roles[number] == roles[number - 1] and roles[number] != "tool":
+            yield Finding(line, "roles", f"messages {number} and {number + 1} are both the {roles[number]}'s", certain=False)
+    if roles[-1] != "assistant":
+        yield Finding(line, "roles", f"the last message is the {roles[-1]}'s (the assistant's is expected)")
+    if "user" not in roles:
+        yield Finding(line, "roles", "no message of the user's")
+
+
+def _endings(line: int, messages: list[dict]) -> Iterator[Finding]:
+    for number, message in enumerate(messages, 1):
+        text = plain(message["content"])
+        if not text.strip():
+            yield Finding(line, "empty", f"message {number}, the {message['role']}'s, is empty")
+        elif message["role"] == "assistant" and (why := unfinished(text)):
+            yield Finding(line, "truncated", f"message {number} {why}")
+
+
+def unfinished(text: str) -> str:
+    """Why a text looks cut: it ends in an open word or sign, or a fence, bracket or formula is never closed; "" where it doesn't."""
+    if text.count("```") % 2:
+        return "has a code fence that isn't closed"
+    if "\\" in text and text.count("$$") % 2 or text.count("\\[") != text.count("\\]"):
+        return "has a formula that isn't closed"
+    end = _OPEN_END.search(text)
+    return f"ends with {text.strip()[-20:]!r}" if end and text.rstrip() and not text.rstrip().endswith(("*", "**", "---")) else ""

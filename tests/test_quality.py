@@ -1,0 +1,287 @@
+"""The check: planted faults are found, nothing else is, and --fix takes out what is certain."""
+
+import itertools
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+
+from mlxtutor.errors import TutorError
+from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
+from mlxtutor.quality.checking import CheckOptions, check_file
+from mlxtutor.quality.findings import RULES
+from mlxtutor.quality.fixing import fix_file, log_path
+from mlxtutor.quality.personal import find_personal, is_card
+from mlxtutor.quality.report import render_report
+from mlxtutor.quality.shape import unfinished
+from mlxtutor.text.chat import plain
+
+
+def chat(question, answer="It is 4.", **more):
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], "licence": "MIT", **more}
+
+
+def check(tmp_path, rows, against=(), **options):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    if against:
+        (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in against), encoding="utf-8")
+        options["against"] = (str(tmp_path / "test.jsonl"),)
+    return check_file(str(tmp_path / "rows.jsonl"), CheckOptions(**options))
+
+
+def lines(checked, rule):
+    return {finding.line for finding in checked.findings if finding.rule == rule}
+
+
+@pytest.fixture(scope="module")
+def problems():
+    """Electrostatics problems, each prompt once."""
+    rows = {prompt_of(row): row for row in itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(5)), 1200)
+            if row["kind"] == "value"}
+    return [{"messages": row["messages"], "licence": "MIT", "id": row["id"]} for row in rows.values()][:700]
+
+
+# ---- near-duplicates
+
+
+def word_pairs(row):
+    """The definition, by itself: neighbouring words of the whole row."""
+    text = "\n".join(plain(message["content"]) for message in row["messages"]).casefold()
+    found = [word.replace(",", "") if word[0].isdigit() else word for word in re.findall(r"\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|[^\W\d_]+", text)]
+    return set(zip(found, found[1:]))
+
+
+def test_near_duplicates(tmp_path, problems):
+    """Copies with words changed, dropped, added: those at Jaccard >= 0.8 are found, those below aren't."""
+    chance = random.Random(3)
+    rows, copies = list(problems[:400]), []
+    for original in problems[:300]:
+        messages = [{**message, "content": plain(message["content"])} for message in original["messages"]]
+        for message in messages:
+            tokens = message["content"].split(" ")
+            for _ in range(chance.randrange(0, 1 + len(tokens) // 9)):
+                at = chance.randrange(len(tokens))
+                tokens[at:at + 1] = chance.choice([[], ["really"], [tokens[at], "quite"], ["something"]])
+            message["content"] = " ".join(tokens)
+        copies.append({"messages": messages, "licence": "MIT"})
+    rows += copies
+    checked = check(tmp_path, rows)
+    found = lines(checked, "near-duplicate") | lines(checked, "repeated")
+    pairs = [word_pairs(row) for row in rows]
+    true = {later + 1 for later in range(1, len(rows))
+            if any(len(pairs[later] & pairs[earlier]) >= 0.8 * len(pairs[later] | pairs[earlier]) for earlier in range(later))}
+    assert 100 < len(true) < 300  # of the copies some are near and some are not
+    assert len(found & true) >= 0.95 * len(true)
+    assert len(found & true) >= 0.95 * len(found)
+
+
+def test_repeats_are_those_that_differ_in_case_and_space_only(tmp_path):
+    question = "A charge of 3 C sits at rest near a wall. What is the field 2 m away from it?"
+    checked = check(tmp_path, [chat(question), chat(question.upper().replace(" ", "  ")), chat(question.replace("3 C", "4 C"))])
+    assert lines(checked, "repeated") == {2}
+    finding, = (finding for finding in checked.findings if finding.rule == "near-duplicate")
+    assert (finding.line, finding.other, finding.certain) == (3, 1, False)
+    assert finding.message.endswith("like line 1, with other numbers")
+
+
+# ---- contamination
+
+SYNONYMS = {
+    "find": "determine", "calculate": "work out", "determine": "find", "what is": "how large is", "how much": "what amount of",
+    "has": "possesses", "placed": "put", "connected": "joined", "distance": "separation", "apart": "from one another", "away": "off",
+    "between": "separating", "battery": "cell", "wire": "cable", "stored": "held", "small": "tiny", "large": "big", "carries": "bears",
+    "separated by": "spaced by", "each": "every", "point charges": "pointlike charges", "potential difference": "voltage", "acts": "works",
+    "voltage": "potential difference", "magnitude": "size", "plates": "sheets of metal", "far": "distant", "contains": "holds",
+    "uniformly": "evenly", "charged": "electrified", "pulls": "drags", "long": "lengthy", "straight": "unbent", "thin": "slender",
+    "joined": "linked", "moves": "travels", "experiences": "feels",
+}
+BEFORE = ("", "Please help. ", "I'm stuck on this one. ", "Homework: ", "Question 7. ")
+AFTER = ("", " Show your work.", " Thanks!", " Explain your steps.", " Give the unit too.")
+
+
+def reword(text, chance):
+    """As somebody does who doesn't want to be seen copying: synonyms, another order, words around it."""
+    for word, other in SYNONYMS.items():
+        if chance.random() < .8:
+            text = re.sub(rf"\b{word}\b", other, text)
+    sentences = re.split(r"(?<=[.!?]) ", text)
+    if len(sentences) > 2 and chance.random() < .5:
+        sentences[0], sentences[1] = sentences[1], sentences[0]
+    return chance.choice(BEFORE) + " ".join(sentences) + chance.choice(AFTER)
+
+
+def test_contamination(tmp_path, problems, others):
+    """Every problem of another author leaks three times: as it is, reworded, and inside another text. Generated ones are no leaks."""
+    chance = random.Random(1)
+    leaks = [chat(change(prompt_of(row)), f"So {n}.") for n, row in enumerate(others)
+             for change in (str, lambda text: reword(text, chance), lambda text: reword(text, chance))]
+    rows = problems[:500] + leaks
+    found = lines(check(tmp_path, rows, against=[{"messages": row["messages"]} for row in others]), "contamination")
+    true = set(range(501, len(rows) + 1))
+    assert len(found & true) >= 0.95 * len(true), sorted(true - found)
+    assert len(found & true) >= 0.95 * len(found), sorted(found - true)
+
+
+@pytest.fixture(scope="module")
+def others():
+    """The hand-written problems for development, and what they would be with an answer."""
+    from importlib import resources
+
+    with resources.files("mlxtutor.data").joinpath("others/em_dev.jsonl").open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [{"messages": [{"role": "user", "content": prompt_of(row)}, {"role": "assistant", "content": "4 N"}]} for row in rows]
+
+
+def test_a_long_stretch_of_a_test_question(tmp_path):
+    question = "In the year of the flood a miller's donkey carried nine sacks of barley up the winding road to the old mill."
+    rows = [chat("Tell a story.", f"Once: {question[:80]}, and it rained."), chat("Tell a story.", "Once there was a mill.")]
+    checked = check(tmp_path, rows, against=[chat(question)])
+    assert lines(checked, "contamination") == {1}
+    assert "13 words in a row" in checked.findings[0].message
+
+
+# ---- contradictions
+
+
+def test_a_contradiction_in_a_thousand_rows(tmp_path, problems):
+    rows = [*problems, *(chat(f"A train covers {n} km in {n % 7 + 2} h. What is its speed?", f"Answer: {n / (n % 7 + 2):.4g} km/h")
+                         for n in range(10, 310))]
+    rows[100] = chat("A lamp draws 0.5 A from a 12 V battery for 60 s. How much energy does it use?", "Answer: 360 J")
+    rows[900] = chat("Please help. A lamp takes 0.5 A from a 12 V battery during 60 s. How much energy does it use up?", "Answer: 36 J")
+    found = [finding for finding in check(tmp_path, rows).findings if finding.rule == "contradiction"]
+    assert [(finding.line, finding.other) for finding in found] == [(901, 101)]
+    assert found[0].message == "answers 36 J, line 101 the same question with 360 J"
+
+
+def test_what_is_no_contradiction(tmp_path):
+    given = "A 2 uF capacitor is at 12 V."
+    lettered = "Which one is a metal?\n\nA. {}\nB. {}"
+    rows = [chat(f"{given} Find its charge.", "Answer: 24 uC"), chat(f"{given} Find its energy.", "Answer: 144 uJ"),
+            chat(f"{given} Find its charge.", "Answer: 24.1 uC"), chat(lettered.format("iron", "wood"), "The answer is A."),
+            chat(lettered.format("wood", "iron"), "The answer is B."), chat(lettered.format("wood", "gold"), "The answer is B.")]
+    assert not lines(check(tmp_path, rows), "contradiction")
+    rows.append(chat(lettered.format("iron", "wood"), "The answer is B. wood"))
+    assert lines(check(tmp_path, rows), "contradiction") == {7}
+
+
+# ---- personal data
+
+EMAILS = ("ada@example.org", "first.last+tag@mail.co.uk", "x_1@sub.domain.example", "INFO@Schule.de")
+PHONES = ("+1 212 555 2368", "(212) 555-2368", "212-555-2368", "+44 20 7946 0958", "+49 30 901820", "+33 1 42 68 53 00", "1-800-555-2368",
+          "+91 98765 43210")
+CARDS = ("4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "6011111111111117", "4012888888881881")
+KEYS = ("AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9, "sk-" + "Ab3d" * 10, "hf_" + "AbCdEfGhIj" * 4, "xoxb-123456789012-abcdefABCDEF",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N", "password: hunter2-hunter2", 'api_key = "0123456789abcdef"',
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----")
+FRAMES = ("Write to {} if it fails.", "Mine is {}, by the way.", "See {}.", "({})", "{}", "I use {} for that, it holds 3.5e-6 C.")
+
+
+def test_personal_data(problems):
+    planted = [(rule, text, frame.format(text)) for rule, texts in (("email", EMAILS), ("phone", PHONES), ("card", CARDS), ("key", KEYS))
+               for text in texts for frame in FRAMES]
+    for rule in ("email", "phone", "card", "key"):
+        asked = [(text, sentence) for kind, text, sentence in planted if kind == rule]
+        found = sum((rule, text) in set(find_personal(f"A charge of 3 C. {sentence}")) for text, sentence in asked)
+        assert found >= 0.95 * len(asked), rule
+    wrong = [pair for row in problems for message in row["messages"] for pair in find_personal(plain(message["content"]))]
+    wrong += [pair for _, text, sentence in planted for pair in find_personal(sentence) if pair[1] != text]
+    assert len(wrong) <= 0.05 * len(planted), wrong
+
+
+@pytest.mark.parametrize("text", [
+    "6.02214076e23", "c = 299792458 m/s", "480-120-60-24 = 276", "1.602176634 x 10^-19", "12 000 000 000 N", "1234 5678 9012 3456",
+    "v1.2.3.4",
+    "R = 10.0.0.1", "2024-05-17", "user@host", "3@4.5", "from 1000 to 2000", "sk-test", "10 20 30 40 50"])
+def test_what_is_no_personal_data(text):
+    assert not list(find_personal(text))
+
+
+def test_names_are_kept_but_on_request():
+    found = list(find_personal("My name is Ada Byron. Ask Mr. Gray.", names=True))
+    assert found == [("name", "Ada Byron"), ("name", "Gray")]
+    assert not list(find_personal("My name is Ada Byron. Ask Mr. Gray."))
+
+
+def test_luhn():
+    assert all(map(is_card, CARDS))
+    for card in CARDS:  # one digit changed is always noticed
+        places = [at for at in range(6, len(card)) if card[at].isdigit()]
+        assert not any(is_card(card[:at] + str((int(card[at]) + 1) % 10) + card[at + 1:]) for at in places)
+
+
+# ---- shape, script
+
+
+@pytest.mark.parametrize("text, open_end", [
+    ("The field is", True), ("It follows that F = k q1 q2 /", True), ("First, we take the", True), ("```python\nx = 1", True),
+    ("$$F = ma", False), ("$$\\frac{1}{2}", True), ("So it costs $5 and $6", False), ("The answer is 4", False), ("F = ma", False),
+    ("It is 4.", False), ("- one\n- two", False), ("**Done**", False), ("conjunctions such as and, but, or", False)])
+def test_unfinished(text, open_end):
+    assert bool(unfinished(text)) == open_end
+
+
+def test_shape(tmp_path):
+    user, answer = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}
+    rows = [{"messages": [user, answer, user]}, {"messages": [user, user, answer]}, {"messages": [answer]},
+            {"messages": [user, answer], "tags": ["socratic"]}, {"messages": [user, answer] * 3, "tags": ["socratic"]}, {"nothing": 1}]
+    checked = check(tmp_path, rows)
+    assert lines(checked, "roles") == {1, 2, 3} and lines(checked, "exchanges") == {4} and lines(checked, "schema") == {6}
+
+
+def test_encoding_and_language(tmp_path):
+    german = "Zwei Ladungen liegen zwanzig Zentimeter auseinander. Wie groß ist die Kraft zwischen ihnen?"
+    english = [chat(f"There are {n} charges on the table in front of you. How large is the total charge?") for n in range(60)]
+    checked = check(tmp_path, [*english, chat(german), chat("The angle is 30Â° to the left, isn’t it?"), chat("A \ufffd here")])
+    assert lines(checked, "language") == {61}
+    assert lines(checked, "encoding") == {62, 63}
+
+
+def test_licences(tmp_path):
+    rows = [chat("a?", source="mine"), {**chat("b?", source="theirs"), "licence": "CC BY-NC-SA 4.0"},
+            {**chat("c?", source="found"), "licence": ""}]
+    messages = [finding.message for finding in check(tmp_path, rows).findings if finding.rule == "licence"]
+    assert messages == ['1 rows of "theirs": CC BY-NC-SA 4.0, non-commercial use only', '1 rows of "found" have no licence']
+
+
+# ---- fix, report
+
+
+def test_fix(tmp_path, problems):
+    rows = [*problems[:30], problems[4], chat("Mail me at ada@example.org or call (212) 555-2368."), chat("30Â° is the angle?"),
+            chat("Why is that so?", "Because the"), {"messages": [*chat("Who?")["messages"], {"role": "user", "content": "And?"}]}]
+    checked = check(tmp_path, rows)
+    counts = fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    assert counts == {"rows": 33, "dropped": {"repeated": 1, "truncated": 1},
+                      "changed": {"email": 1, "phone": 1, "encoding": 1, "roles": 1}}
+    clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = [row["messages"][0]["content"] for row in clean[30:]]
+    assert asked == ["Mail me at [email] or call [phone].", "30° is the angle?", "Who?"]
+    assert [len(row["messages"]) for row in clean[30:]] == [2, 2, 2]
+    assert [row["messages"] for row in clean[:30]] == [row["messages"] for row in problems[:30]]
+    log = log_path(tmp_path / "clean.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in log] == [31, 32, 32, 33, 34, 35]
+    again = check_file(str(tmp_path / "clean.jsonl"), CheckOptions())
+    assert not [finding for finding in again.findings if finding.certain]
+
+
+def test_nothing_is_left(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    with pytest.raises(TutorError, match="no row would be left"):
+        fix_file(str(tmp_path / "rows.jsonl"), [], tmp_path / "clean.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_report(tmp_path, problems):
+    rows = [*problems[:50], problems[3], chat("<script>alert(1)</script> ada@example.org")]
+    page = render_report("rows <1>.jsonl", check(tmp_path, rows))
+    assert "rows &lt;1&gt;.jsonl: 52 records" in page and "the same as line 4" in page
+    assert "<script" not in page
+    assert page.count("<svg") == 1
+
+
+def test_unknown_rule():
+    with pytest.raises(TutorError, match='no rule "duplicates"'):
+        CheckOptions(only=("duplicates",))
+    assert set(RULES) >= {"repeated", "contamination"}
