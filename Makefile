@@ -12,11 +12,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 EXTRAS := $(if $(filter torch,$(BACKEND)),[torch],)
 MAIN := $(VENV)/.main-$(BACKEND)
 
-.PHONY: tutor fast test test-slow lint check-cuda clean help
+LORA_OUTPUT ?= lora-data/train.jsonl
+LORA_FOLLOWUP_WEIGHT ?= 1
+LORA_SHUFFLE_SEED ?= 42
+LORA_SHUFFLE = $(if $(LORA_NO_SHUFFLE),--no-shuffle,--shuffle)
+
+.PHONY: tutor fast test test-slow lint check-cuda clean help lora-prepare lora-prepare-merged
 
 help:
 	@echo "make tutor [BACKEND=auto|mlx|torch] [RECIPE=micro|micro-fast]   set up, train, ask, chat"
 	@echo "make test                                                      set up, run the tests"
+	@echo "make lora-prepare LORA_INPUT=FILE [LORA_OUTPUT=FILE]              import, check, fix (docs/data.md)"
+	@echo "make lora-prepare-merged LORA_INPUT=FILE LORA_FOLLOWUP=FILE [LORA_FOLLOWUP_WEIGHT=2] [LORA_SHUFFLE_SEED=42] [LORA_NO_SHUFFLE=1]"
 	@echo "make test-slow | lint | check-cuda | clean"
 
 $(BIN)/python:
@@ -30,6 +37,10 @@ $(MAIN): $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable ".[dev,torch]"
+	@touch $@
+
+$(VENV)/.data: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[data]"
 	@touch $@
 
 tutor: $(MAIN)
@@ -52,6 +63,19 @@ lint: $(VENV)/.dev
 
 check-cuda: $(VENV)/.dev
 	$(BIN)/python -m mlxtutor.check_cuda
+
+lora-prepare: $(VENV)/.data
+	@test -n "$(LORA_INPUT)" || { echo "LORA_INPUT is not set (make lora-prepare LORA_INPUT=records.json)"; exit 1; }
+	$(BIN)/tutor data import $(LORA_INPUT) --out $(LORA_OUTPUT).imported
+	$(BIN)/tutor data check $(LORA_OUTPUT).imported --fix $(LORA_OUTPUT)
+
+lora-prepare-merged: $(VENV)/.data
+	@test -n "$(LORA_INPUT)" -a -n "$(LORA_FOLLOWUP)" || { echo "LORA_INPUT and LORA_FOLLOWUP are needed (see docs/data.md)"; exit 1; }
+	$(BIN)/tutor data import $(LORA_INPUT) --out $(LORA_OUTPUT).main
+	$(BIN)/tutor data import $(LORA_FOLLOWUP) --out $(LORA_OUTPUT).followup
+	$(BIN)/tutor data mix $(LORA_OUTPUT).main $(LORA_OUTPUT).followup:$(LORA_FOLLOWUP_WEIGHT) --seed $(LORA_SHUFFLE_SEED) $(LORA_SHUFFLE) \
+		--out $(LORA_OUTPUT).mixed
+	$(BIN)/tutor data check $(LORA_OUTPUT).mixed --fix $(LORA_OUTPUT)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

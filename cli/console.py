@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mlxtutor.errors import TutorError
 from mlxtutor.home import Home
 
 out = Console(highlight=False, soft_wrap=False)
@@ -74,3 +76,9 @@ def percent(score: dict[str, Any] | None) -> str:
 def interval(score: dict[str, Any] | None) -> str:
     """A score's 95 % interval in per cent."""
     return "-" if not score or score["value"] is None else f"{100 * score['low']:.1f}-{100 * score['high']:.1f}"
+
+
+def check_other(out: Path, inputs: Sequence[str]) -> None:
+    """Raise TutorError where an output is an input: a command never overwrites what it reads."""
+    if out.resolve() in {Path(source).resolve() for source in inputs}:
+        raise TutorError(f"{out}: an input of this command (give another name to write to)")

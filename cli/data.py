@@ -12,6 +12,7 @@ from rich.text import Text
 from . import console
 from .data_check import check_command
 from .data_import import import_command
+from .data_mix import mix_command, split_command
 from .options import AsJson
 from .tokenizer import load_tokenizer
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Data sets. Example: tutor data build em --out my-data")
 app.command("import")(import_command)
 app.command("check")(check_command)
+app.command("mix")(mix_command)
+app.command("split")(split_command)
 TABLES = ("family", "family"), ("kind", "kind"), ("calculator", "mode")  # title, key of a row
 Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
 Model = Annotated[str | None, typer.Option(help="Whose tokenizer to count with: name, directory or tokenizer.model.")]

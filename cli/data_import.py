@@ -39,7 +39,7 @@ def import_command(
     from mlxtutor.records.card import card_path, write_card
     from mlxtutor.records.importing import ImportOptions, import_files
 
-    options = ImportOptions(form, source, licence, text_only, balanced, limit, seed)
+    options = ImportOptions(form, source, licence, text_only, balanced=balanced, limit=limit, seed=seed)
     show = _explain if explain else None
     with console.err.status("reading"):
         account = import_files(sources, out, options, show)

@@ -17,7 +17,8 @@ from mlxtutor.registry.models import register
 from mlxtutor.training.initial import parameter_count
 
 COMMANDS = [("doctor",), ("train",), ("plan",), ("tokenizer", "inspect"), ("tokenizer", "train"), ("data", "build"), ("data", "preview"),
-            ("data", "stats"), ("eval",), ("models", "list"), ("models", "show"), ("bench",)]
+            ("data", "stats"), ("data", "import"), ("data", "check"), ("data", "mix"), ("data", "split"),
+            ("eval",), ("models", "list"), ("models", "show"), ("bench",)]
 CONFIG = dataclasses.replace(tiny.CONFIG, max_seq_len=2048)
 CHAT = {"id": "a", "kind": "value", "type": "t", "messages": [
     {"role": "user", "content": "What is 2*3?"}, {"role": "assistant", "content": ["It is ", {"calc": "2*3", "result": "6"}, "."]}]}

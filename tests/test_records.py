@@ -123,7 +123,8 @@ def test_a_call_that_is_wrong_stays_text():
 
 @pytest.mark.parametrize("record, message", [
     ({"question": Q, "answer": ""}, r"message 2, the assistant's, is empty"),
-    ({"question": Q}, r"no known format \(has: question \(a text\); known: messages, .*"),
+    ({"x": 1, "y": []}, r"no known format \(has: x \(a number\), y \(a list\); known: messages, .*"),
+    ({"question": Q}, r"no answer of the assistant's"),
     ({"messages": "hi"}, r'"messages" is a text \(a list of turns is expected\)'),
     ({"messages": [{"role": "wizard", "content": "x"}]}, r'unknown role "wizard" \(known: system, .*'),
     ({"messages": [{"role": "user", "content": "x"}]}, r"no answer of the assistant's"),

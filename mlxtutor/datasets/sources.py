@@ -14,6 +14,7 @@ from mlxtutor.datasets.batch import Examples, join_examples
 from mlxtutor.datasets.corpus import read_corpus
 from mlxtutor.datasets.drills import iter_calc_chats, iter_drills
 from mlxtutor.datasets.rows import read_rows
+from mlxtutor.datasets.weights import sample, weight_of
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.problems.solution import RECURRING
@@ -60,7 +61,7 @@ def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation:
     if name == "statements":
         return (Text(prompt_of(row)) for row in _training_rows(rng))
     if name == "em" and recipe.data != "em":
-        return _rounds(lambda: (row["messages"] for row in read_rows(Path(recipe.data))), recipe.data, validation)
+        return _chats(Path(recipe.data), rng, validation)
     if name == "em":
         return (row["messages"] for row in _training_rows(rng))
     raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
@@ -77,6 +78,16 @@ def shipped_corpus() -> Path:
     import mlxtutor.data
 
     return Path(mlxtutor.data.__path__[0]) / "corpus"
+
+
+def _chats(path: Path, rng: np.random.Generator, validation: bool) -> Iterator[list[dict]]:
+    """A file's chats, endless: every 20th in turn for validation, the others as often as their weights say; of a single one, both."""
+    rows = list(read_rows(path))
+    held = rows[::HELD_OUT]
+    if validation:
+        yield from itertools.cycle(row["messages"] for row in held)
+    trained = [row for index, row in enumerate(rows) if index % HELD_OUT] or held
+    yield from (trained[index]["messages"] for index in sample([weight_of(row) for row in trained], rng))
 
 
 def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Iterator:

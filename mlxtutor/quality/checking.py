@@ -118,8 +118,8 @@ class _Checks:
 
 
 def _evaluation(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of an evaluation file; one that is none is an error, for what it says can't be told."""
-    for item in read_file(source, ImportOptions()):
+    """The rows of an evaluation file, with their lines. Some have no answer: the question is what counts."""
+    for item in read_file(source, ImportOptions(questions=True)):
         if isinstance(item, Defect):
             raise TutorError(f"{source}:{item.line}: {item.message}")
         yield item.line, item.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -86,20 +87,43 @@ class Near:
 
     def find(self, found: list[str], line: int, add: bool = True) -> tuple[_Kept, float] | None:
         """The text most like this one, and its Jaccard, where that is at least NEAR."""
+        return max(self.all(found, line, add), key=lambda pair: (pair[1], -pair[0].line), default=None)
+
+    def all(self, found: list[str], line: int, add: bool = True) -> list[tuple[_Kept, float]]:
+        """Every text kept that this one is near to, with their Jaccard."""
         if len(found) < MIN_WORDS:
-            return None
+            return []
         own = pairs(found)
         sketch = self._start.copy()
         sketch.update_batch(own.tolist())
-        near = [(jaccard(own, self._kept[index].pairs), -index) for index in self._index.query(sketch)]
-        best = max(near, default=(0.0, 0))
-        match = self._kept[-best[1]] if best[0] >= NEAR else None
-        if add and (match is None or self._crowd[match.line] < CROWD):
-            if match:
-                self._crowd[match.line] += 1
+        near = [(kept, jaccard(own, kept.pairs)) for kept in (self._kept[index] for index in sorted(self._index.query(sketch)))]
+        near = [(kept, share) for kept, share in near if share >= NEAR]
+        if add and (not near or self._crowd[near[0][0].line] < CROWD):
+            if near:
+                self._crowd[near[0][0].line] += 1
             self._index.insert(len(self._kept), sketch, check_duplication=False)
             self._kept.append(_Kept(line, own, numbers(found)))
-        return (match, best[0]) if match else None
+        return near
+
+
+class Alike:
+    """Which of the rows added so far a new one is the same as, or almost the same."""
+
+    def __init__(self) -> None:
+        self._lines: dict[bytes, int] = {}
+        self._near = Near()
+        self._count = 0
+
+    def add(self, row: dict[str, Any]) -> Iterator[int]:
+        """Their numbers, from 0."""
+        number, self._count = self._count, self._count + 1
+        texts = row_texts(row)
+        first = self._lines.setdefault(digest(texts), number)
+        found = words("\n".join(texts))
+        if first != number:
+            yield first
+        else:
+            yield from (kept.line for kept, _ in self._near.all(found, number))
 
 
 class Repeats:

@@ -153,4 +153,5 @@ def from_bridge(fields: Fields) -> Converted:
     reply = joined([{**message, "role": "assistant"} for message in expert])
     said_of = {"error": "e", "strategy": "z_what", "intention": "z_why"}
     tags = [f"{name}: {fields.text(key)}" for name, key in said_of.items() if fields.has(key)]
-    return {"messages": [*shown, *reply], "tags": tags}, notes
+    chat, _, _ = str(fields.left.get("c_id", "")).rpartition("_")  # several excerpts of one chat
+    return {"messages": [*shown, *reply], "tags": tags, **({"group": chat} if chat else {})}, notes

@@ -58,6 +58,10 @@ def _app(fields: Fields) -> Converted:
     return {"messages": [*system, *earlier, _said("user", question), _said("assistant", answer)]}, []
 
 
+def _question(fields: Fields) -> Converted:
+    return {"messages": [*_system(fields), _said("user", fields.text(*QUESTIONS))]}, []
+
+
 def _text(fields: Fields) -> Converted:
     return {"text": fields.text("text", "content")}, []
 
@@ -92,6 +96,7 @@ FORMATS: dict[str, Format] = {form.name: form for form in (
            lambda f: "completion" in f.left and "prompt" in f.left or isinstance(f.left.get("prompt"), list), _prompt_completion),
     Format("app", "question|prompt|user|query, answer|response|assistant|solution|target",
            lambda f: any(name in f.left for name in QUESTIONS) and any(name in f.left for name in ANSWERS), _app),
+    Format("question", "a question without an answer, for an evaluation", lambda f: any(name in f.left for name in QUESTIONS), _question),
     Format("text", "text", lambda f: "text" in f.left or "content" in f.left, _text),
 )}
 

@@ -56,13 +56,14 @@ class Account:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """format: None to recognise it in every record; text_only: leave out what needs a picture;
-    balanced: the field whose values get equally many rows; limit: rows, 0 for all."""
+    """format: None to recognise it in every record; text_only: leave out what needs a picture; questions: rows need
+    no answer; balanced: the field whose values get equally many rows; limit: rows, 0 for all."""
 
     format: str | None = None
     source: str | None = None
     licence: str | None = None
     text_only: bool = False
+    questions: bool = False
     balanced: str | None = None
     limit: int = 0
     seed: int = 1
@@ -76,9 +77,21 @@ def read_file(source: str, options: ImportOptions) -> Iterator[Row | Defect]:
     """The rows of one source, and what can't be one."""
     name = options.source or source_name(source)
     for item in read_source(source):
-        row = item if isinstance(item, Defect) else to_row(item, options.format, name, options.licence)
+        row = item if isinstance(item, Defect) else to_row(item, options.format, name, options.licence, options.questions)
         pictured = isinstance(row, Row) and any(note.startswith(NEEDS_PICTURE) for note in row.notes)
         yield Defect(row.line, "picture", NEEDS_PICTURE) if pictured and options.text_only else row
+
+
+def read_all(source: str) -> Iterator[dict[str, Any]]:
+    """The rows of a file that has been checked; the first that is none is an error. Raises TutorError."""
+    empty = True
+    for item in read_file(source, ImportOptions()):
+        if isinstance(item, Defect):
+            raise TutorError(f"{source}:{item.line}: {item.message} (tutor data check --fix leaves such rows out)")
+        empty = False
+        yield item.value
+    if empty:
+        raise TutorError(f"{source}: no records in it")
 
 
 def source_name(source: str) -> str:

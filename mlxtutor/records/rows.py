@@ -36,14 +36,15 @@ class Row:
     notes: tuple[str, ...] = ()
 
 
-def to_row(record: Record, form: str | None, source: str, licence: str | None) -> Row | Defect:
-    """A record as a canonical row. form: the format's name, None to recognise it."""
+def to_row(record: Record, form: str | None, source: str, licence: str | None, questions: bool = False) -> Row | Defect:
+    """A record as a canonical row. form: the format's name, None to recognise it; questions: it needs no answer."""
     try:
         chosen = FORMATS[form] if form else recognise(record.value)
         fields = Fields(record.value)
         converted, notes = chosen.convert(fields)
-        _check(converted)
-        row = {**_described(fields, source, licence), **{key: value for key, value in converted.items() if key != "tags"}}
+        _check(converted, questions)
+        described = _described(fields, source, licence)
+        row = {**described, **{key: value for key, value in converted.items() if key != "tags"}}
         row["tags"] = [*converted.get("tags", []), *row.get("tags", [])]
         if needs_picture(row.get("messages", [])) and NEEDS_PICTURE not in notes:
             notes = [*notes, NEEDS_PICTURE]
@@ -55,7 +56,7 @@ def to_row(record: Record, form: str | None, source: str, licence: str | None) -
     return Row(record.line, ordered, chosen.name, tuple(notes))
 
 
-def _check(converted: dict[str, Any]) -> None:
+def _check(converted: dict[str, Any], questions: bool) -> None:
     """A row that can be trained on: an answer of the assistant's at the end, nothing empty."""
     if "text" in converted:
         if not converted["text"].strip():
@@ -65,7 +66,7 @@ def _check(converted: dict[str, Any]) -> None:
     for number, message in enumerate(messages, 1):
         if not plain(message["content"]).strip():
             raise ValueError(f"message {number}, the {message['role']}'s, is empty")
-    if not any(message["role"] == "assistant" for message in messages):
+    if not questions and not any(message["role"] == "assistant" for message in messages):
         raise ValueError("no answer of the assistant's")
 
 
@@ -79,7 +80,7 @@ def _described(fields: Fields, source: str, licence: str | None) -> dict[str, An
         "tags": _tags(fields.take("tags", default=[])),
         "difficulty": fields.text("difficulty", "grade"),
         "weight": fields.take("weight"),
-        "group": fields.text("group"),
+        "group": fields.text("group", "conversation_id", "dialogue_id", "session_id", "thread_id"),
         "final_answer": fields.text("final_answer"),
     }
     weight = row["weight"]

@@ -1,0 +1,83 @@
+"""`tutor data mix` and `tutor data split`: several files as one with weights, one file in parts that share nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import console
+from .options import AsJson
+
+Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
+
+
+def mix_command(
+    parts: Annotated[list[str], typer.Argument(metavar="FILE[:WEIGHT]...", help="Rows, and how often one comes up against others.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="JSONL to write; its card goes beside it.")],
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="In a random order, or in that of the files.")] = True,
+    seed: Seed = 42,
+    as_json: AsJson = False,
+) -> None:
+    """Several files as one. A weight stays with its rows: training draws a row of weight 2 twice as often, and no row is there twice.
+
+    Example: tutor data mix chats.jsonl follow-up.jsonl:2 --out mixed.jsonl
+    """
+    import numpy as np
+
+    from mlxtutor.datasets.mixing import mix, parse_part
+    from mlxtutor.datasets.rows import write_rows
+    from mlxtutor.records.card import write_card
+
+    chosen = [parse_part(part) for part in parts]
+    console.check_other(out, [part.source for part in chosen])
+    mixed = mix(chosen, np.random.default_rng(seed) if shuffle else None)
+    write_rows(out, mixed.rows)
+    counts = {"rows": len(mixed.rows), "read": mixed.read, "repeated": mixed.repeated,
+              "weights": {part.source: part.weight for part in chosen}}
+    write_card(out, console.command_line(), [part.source for part in chosen], counts, seed=seed if shuffle else None)
+    if as_json:
+        console.print_json({"file": str(out), **counts})
+        return
+    rows = [[part.source, f"{mixed.read[part.source]:,}", f"{part.weight:g}"] for part in chosen]
+    console.out.print(console.table("mixed", ["file", "rows", "weight"], rows, right=(1, 2)))
+    told = f", {mixed.repeated:,} repeated ones left out" if mixed.repeated else ""
+    console.out.print(f"\n{len(mixed.rows):,} rows written to {out}{told}", markup=False, soft_wrap=True)
+
+
+def split_command(
+    file: Annotated[str, typer.Argument(help="Rows to split.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of train.jsonl, val.jsonl, test.jsonl.")],
+    val: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows to validate with.")] = 0.1,
+    test: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows to test with.")] = 0,
+    seed: Seed = 42,
+    as_json: AsJson = False,
+) -> None:
+    """Train, validation and test parts. Rows that are almost alike, and rows of one dialogue (`group`), stay in one part.
+
+    Example: tutor data split mixed.jsonl --val 0.1 --out parts
+    """
+    import numpy as np
+
+    from mlxtutor.datasets.rows import write_rows
+    from mlxtutor.datasets.splitting import split
+    from mlxtutor.errors import TutorError
+    from mlxtutor.records.card import write_card
+    from mlxtutor.records.importing import read_all
+
+    shares = {name: share for name, share in (("val", val), ("test", test)) if share}
+    if not shares:
+        raise TutorError("nothing to split off (give --val or --test a share above 0)")
+    parts = split(list(read_all(file)), shares, np.random.default_rng(seed))
+    for name in parts:
+        console.check_other(out / f"{name}.jsonl", [file])
+    for name, rows in parts.items():
+        write_rows(out / f"{name}.jsonl", rows)
+        write_card(out / f"{name}.jsonl", console.command_line(), [file], {"rows": len(rows)}, seed=seed)
+    counts = {name: len(rows) for name, rows in parts.items()}
+    if as_json:
+        console.print_json({"folder": str(out), "rows": counts})
+        return
+    told = ", ".join(f"{name}.jsonl {count:,}" for name, count in counts.items())
+    console.out.print(f"written to {out}: {told}", markup=False, soft_wrap=True)

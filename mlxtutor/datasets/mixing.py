@@ -1,0 +1,68 @@
+"""Several files of rows as one, with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlxtutor.datasets.weights import WEIGHT, weight_of, with_weight
+from mlxtutor.errors import TutorError
+from mlxtutor.quality.likeness import digest, row_texts
+from mlxtutor.records.importing import read_all
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file to mix, and what its rows' weights are multiplied by."""
+
+    source: str
+    weight: float = WEIGHT
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """rows: each once; read: rows of each part; repeated: those that stood in a part, or in several, already."""
+
+    rows: list[dict[str, Any]]
+    read: dict[str, int]
+    repeated: int
+
+
+def parse_part(text: str) -> Part:
+    """`rows.jsonl:2` is that file with a weight of 2. Raises TutorError for a weight that is none."""
+    path, colon, weight = text.rpartition(":")
+    if not colon or Path(text).exists():
+        return Part(text)
+    try:
+        value = float(weight)
+    except ValueError:
+        return Part(text)
+    if not 0 < value < float("inf"):
+        raise TutorError(f'"{text}": the weight is {weight} (a number above 0 is expected, as in {path}:2)')
+    return Part(path, value)
+
+
+def mix(parts: Sequence[Part], rng: np.random.Generator | None) -> Mixed:
+    """All rows of all parts, each once, with its weight; in a random order, or for None in theirs.
+
+    A row that stands in several parts, the same but for case and white space, has the sum of its weights: each part's share of what is
+    sampled stays the one that was asked for. Repeated within a part it has no say of its own.
+    """
+    rows: dict[bytes, dict[str, Any]] = {}
+    read: dict[str, int] = {}
+    for part in parts:
+        here: set[bytes] = set()
+        for row in read_all(part.source):
+            read[part.source] = read.get(part.source, 0) + 1
+            key = digest(row_texts(row))
+            if key not in here:
+                before = weight_of(rows[key]) if key in rows else 0.0
+                rows[key] = with_weight(rows.get(key, row), before + part.weight * weight_of(row))
+                here.add(key)
+    mixed = list(rows.values())
+    ordered = mixed if rng is None else [mixed[index] for index in rng.permutation(len(mixed))]
+    return Mixed(ordered, read, sum(read.values()) - len(mixed))

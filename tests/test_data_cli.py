@@ -1,0 +1,94 @@
+"""`tutor data import|check|mix|split` as they are typed: shapes, cards, one line for every mistake."""
+
+import json
+import random
+import sys
+
+import pytest
+from mlxtutor.cli import main as command
+
+CHANCE = random.Random(1)
+RECORDS = [{"question": f"What is {n} times {n * n}? " + " ".join(f"w{CHANCE.randrange(900)}x" for _ in range(12)),
+            "answer": f"Answer: {n ** 3}", "stars": n} for n in range(2, 32)]
+
+
+@pytest.fixture
+def tutor(capsys, monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tutor", "data", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = command.main() or 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+    return run
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "app.json"
+    path.write_text(json.dumps({"records": [*RECORDS, {"question": "?"}]}))
+    return path
+
+
+def card(path):
+    return json.loads((path.parent / f"{path.name}.card.json").read_text())
+
+
+def test_import(tutor, records, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    code, text, _ = tutor("import", records, "--licence", "MIT", "--out", out, "--json")
+    found = json.loads(text)
+    assert code == 0 and (found["read"], found["rows"], found["rejected"]) == (31, 30, {"schema": 1})
+    row = json.loads(out.read_text().splitlines()[0])
+    assert (row["id"], row["source"], row["licence"], row["extra"]) == ("app-000001", "app", "MIT", {"stars": 2})
+    assert card(out)["inputs"][0]["file"] == "app.json" and card(out)["licences"] == {"MIT": 30}
+    code, text, explained = tutor("import", records, "--out", out, "--explain")
+    assert "app.json:1: app -> app-000001: user, assistant; kept as extra: stars" in explained
+    assert "left out (schema): no answer of the assistant's" in explained
+    assert max(map(len, text.splitlines()[:-1])) <= 80 or str(tmp_path) in text
+
+
+def test_check_mix_split(tutor, records, tmp_path):
+    rows, clean, mixed, parts = (tmp_path / name for name in ("rows.jsonl", "clean.jsonl", "mixed.jsonl", "parts"))
+    tutor("import", records, "--licence", "MIT", "--out", rows)
+    rows.write_text(rows.read_text() * 2)
+    code, text, _ = tutor("check", rows, "--json", "--fix", clean, "--report", tmp_path / "report")
+    found = json.loads(text)
+    assert code == 0 and found["rows"] == 60 and found["counts"]["repeated"] == 30
+    assert found["findings"][0].keys() >= {"line", "rule", "message"}
+    assert found["fixed"]["rows"] == 30 and card(clean)["dropped"]["repeated"] == 30
+    assert json.loads((tmp_path / "report/findings.json").read_text()) == found
+    assert (tmp_path / "report/report.html").read_text().startswith("<!doctype html>")
+    assert tutor("mix", clean, f"{rows}:2", "--seed", 7, "--out", mixed)[0] == 0
+    assert {json.loads(line)["weight"] for line in mixed.read_text().splitlines()} == {3}
+    assert card(mixed)["inputs"][0]["card"]["command"].startswith("tutor data check")
+    before = mixed.read_bytes()
+    tutor("mix", clean, f"{rows}:2", "--seed", 7, "--out", mixed)
+    assert mixed.read_bytes() == before
+    code, text, _ = tutor("split", mixed, "--val", 0.2, "--out", parts, "--json")
+    assert code == 0 and json.loads(text)["rows"] == {"train": 24, "val": 6}
+    assert card(parts / "val.jsonl")["rows"] == 6
+
+
+@pytest.mark.parametrize("words, wanted", [
+    (["import", "none.json", "--out", "x.jsonl"], "none.json: can't be read (No such file or directory)"),
+    (["import", "app.json", "--out", "app.json"], "app.json: an input"),
+    (["import", "app.json", "--out", "x.jsonl", "--format", "csv"], 'no format "csv" (allowed: messages, conversations, '),
+    (["import", "app.json", "--out", "x.jsonl", "--format", "gsm8k", "--balanced", "moon"], 'no "moon" to balance by (has: id'),
+    (["check", "app.json", "--rule", "dupes"], 'no rule "dupes" (allowed: schema, '),
+    (["check", "app.json", "--against", "none.json"], "none.json: can't be read"),
+    (["check", "app.json", "--fix", "app.json"], "app.json: the file that is checked"),
+    (["mix", "app.json:0", "--out", "x.jsonl"], "the weight is 0"),
+    (["mix", "app.json", "--out", "app.json"], "app.json: an input"),
+    (["split", "app.json", "--out", "parts", "--val", "0"], "nothing to split off"),
+    (["split", "app.json", "--out", "parts"], "app.json:1: no answer of the assistant's (tutor data check --fix leaves such rows out)"),
+])
+def test_mistakes(tutor, records, tmp_path, monkeypatch, words, wanted):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = tutor(*words)
+    assert code == 1 and wanted in " ".join(err.split())
+    assert len([line for line in err.splitlines() if line.strip()]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json"]
