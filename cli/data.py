@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from . import console
+from .data_build import build_command
 from .data_check import check_command
 from .data_import import import_command
 from .data_mix import mix_command, split_command
@@ -20,65 +21,13 @@ if TYPE_CHECKING:
     from mlxtutor.text.tokenizer import Tokenizer
 
 app = typer.Typer(no_args_is_help=True, help="Data sets. Example: tutor data build em --out my-data")
+app.command("build")(build_command)
 app.command("import")(import_command)
 app.command("check")(check_command)
 app.command("mix")(mix_command)
 app.command("split")(split_command)
-TABLES = ("family", "family"), ("kind", "kind"), ("calculator", "mode")  # title, key of a row
 Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
 Model = Annotated[str | None, typer.Option(help="Whose tokenizer to count with: name, directory or tokenizer.model.")]
-
-
-@app.command("build")
-def build_command(
-    what: Annotated[str, typer.Argument(help="What to build: em (electrostatics and circuits).")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of train.jsonl, val.jsonl and the test splits.")],
-    train: Annotated[int, typer.Option(min=0, help="Training problems.")] = 200,
-    val: Annotated[int, typer.Option(min=0, help="Validation problems.")] = 0,
-    test: Annotated[int, typer.Option(min=0, help="Problems of each test split: values, wordings, types.")] = 50,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Generate problems with worked solutions: train, val, and the test splits values, wordings, types, others.
-
-    build.json lists the files with their hashes; only files that an earlier build wrote are replaced.
-
-    Example: tutor data build em --train 2000 --val 100 --test 200 --seed 7 --out em-data
-    """
-    from mlxtutor.problems.dataset import MANIFEST, build_splits, check_place, count_rows, write_splits
-
-    _check_suite(what)
-    check_place(out)
-    with console.err.status("composing problems"):
-        splits = build_splits(train, val, test, seed)
-        manifest = write_splits(out, splits, seed)
-    if as_json:
-        tables = {key: count_rows(splits, lambda row, key=key: row[key]) for _, key in TABLES}  # type: ignore[misc]
-        console.print_json({"folder": str(out), **manifest, **tables})
-        return
-    _print_splits(splits)
-    console.out.print(f"\nwritten to {out}: {', '.join([*manifest['files'], MANIFEST])}", markup=False, soft_wrap=True)
-
-
-def _check_suite(name: str) -> None:
-    from mlxtutor.errors import TutorError
-
-    if name != "em":
-        raise TutorError(f'no problem generator "{name}" (allowed: em)')
-
-
-def _print_splits(splits: dict[str, list[dict]]) -> None:
-    from mlxtutor.problems.dataset import count_rows
-
-    names = list(splits)
-    for title, key in TABLES:
-        counts = count_rows(splits, lambda row, key=key: row[key])  # type: ignore[misc]
-        rows = [[value, *(str(by_split[split]) for split in names)] for value, by_split in counts.items()]
-        rows.append(["all", *(str(len(splits[split])) for split in names)])
-        console.out.print(console.table(f"problems by {title}", [title, *names], rows, right=tuple(range(1, len(names) + 1))))
-        console.out.print()
-    types = ", ".join(f"{len({row['type'] for row in rows})} in {name}" for name, rows in splits.items())
-    console.out.print(f"problem types: {types}", markup=False)
 
 
 @app.command("preview")

@@ -1,4 +1,4 @@
-"""The YAML files that come with the project."""
+"""The files that come with the project."""
 
 from __future__ import annotations
 
@@ -12,4 +12,9 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAM
 
 def shipped_yaml(name: str) -> Any:
     """What stands in data/NAME."""
-    return yaml.load(resources.files("mlxtutor.data").joinpath(name).read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506
+    return yaml.load(shipped_text(name), Loader=Loader)  # noqa: S506
+
+
+def shipped_text(name: str) -> str:
+    """data/NAME as text."""
+    return resources.files("mlxtutor.data").joinpath(name).read_text(encoding="utf-8")

@@ -87,6 +87,11 @@ def compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
     return Prompt(text.translate({ord(c): None for c in MARKS}), order)
 
 
+def compose_plain(rng: np.random.Generator, wording: Wording, values: dict[str, Value]) -> str:
+    """A scene and a question, both trained ones, without noise or instructions around them."""
+    return f"{_fill(rng, _pick(rng, wording.scenes), values, None).strip()} {_pick(rng, wording.questions).strip()}"
+
+
 def _compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None, held: bool) -> str:
     wholes = wording.wholes_held if held else wording.wholes
     if wholes and rng.random() < .25:

@@ -1,0 +1,156 @@
+"""`tutor data build`: problems, Socratic dialogues, follow-up chats."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import console
+from .options import AsJson
+
+if TYPE_CHECKING:
+    from mlxtutor.socratic.endpoint import Job, Progress
+
+TABLES = ("family", "family"), ("kind", "kind"), ("calculator", "mode")  # title, key of a row
+KINDS = ("em", "socratic")
+KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key
+
+
+def build_command(
+    what: Annotated[str, typer.Argument(help="em (electrostatics and circuits problems) or socratic (dialogues).")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="em: a folder for train.jsonl, val.jsonl and the test splits; else a JSONL.")],
+    train: Annotated[int, typer.Option(min=0, help="Training problems.")] = 200,
+    val: Annotated[int, typer.Option(min=0, help="Validation problems.")] = 0,
+    test: Annotated[int, typer.Option(min=0, help="Problems of each test split: values, wordings, types.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Everything is a function of it.")] = 1,
+    n: Annotated[int, typer.Option("--n", min=1, help="Dialogues.")] = 1000,
+    exchanges: Annotated[int, typer.Option(min=0, max=6, help="Of every dialogue, 2 to 6; 0 for any of these.")] = 0,
+    topic: Annotated[str, typer.Option(help="With --endpoint: what the dialogues are about.")] = "electrostatics",
+    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="OpenAI-compatible; without one our own generator writes.")] = None,
+    model: Annotated[str | None, typer.Option(help="The endpoint's model.")] = None,
+    concurrent: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 4,
+    price: Annotated[str, typer.Option(metavar="IN/OUT", help="Dollars for a million tokens, to show the cost.")] = "0/0",
+    as_json: AsJson = False,
+) -> None:
+    """Generate training data.
+
+    em: problems with worked solutions, as train, val, and the test splits values, wordings, types, others. build.json lists the files with
+    their hashes; only files that an earlier build wrote are replaced.
+
+    socratic: dialogues of a student with a misconception and a tutor who asks. Our own generator needs no model; with --endpoint a model
+    writes them (key in OPENAI_API_KEY), each is checked, and an interrupted run goes on where it was.
+
+    Example: tutor data build em --train 2000 --val 100 --test 200 --seed 7 --out em-data
+
+    Example: tutor data build socratic --topic circuits --n 50 --endpoint http://localhost:11434/v1 --model qwen2.5 --out s.jsonl
+    """
+    if what == "socratic":
+        _build_socratic(out, n, exchanges, seed, _job(endpoint, model, topic, n, exchanges, concurrent, price), as_json)
+        return
+    from mlxtutor.problems.dataset import MANIFEST, build_splits, check_place, count_rows, write_splits
+
+    _check_suite(what)
+    check_place(out)
+    with console.err.status("composing problems"):
+        splits = build_splits(train, val, test, seed)
+        manifest = write_splits(out, splits, seed)
+    if as_json:
+        tables = {key: count_rows(splits, lambda row, key=key: row[key]) for _, key in TABLES}  # type: ignore[misc]
+        console.print_json({"folder": str(out), **manifest, **tables})
+        return
+    _print_splits(splits)
+    console.out.print(f"\nwritten to {out}: {', '.join([*manifest['files'], MANIFEST])}", markup=False, soft_wrap=True)
+
+
+def _check_suite(name: str) -> None:
+    from mlxtutor.errors import TutorError
+
+    if name not in KINDS:
+        raise TutorError(f'no generator "{name}" (allowed: {", ".join(KINDS)})')
+
+
+def _print_splits(splits: dict[str, list[dict]]) -> None:
+    from mlxtutor.problems.dataset import count_rows
+
+    names = list(splits)
+    for title, key in TABLES:
+        counts = count_rows(splits, lambda row, key=key: row[key])  # type: ignore[misc]
+        rows = [[value, *(str(by_split[split]) for split in names)] for value, by_split in counts.items()]
+        rows.append(["all", *(str(len(splits[split])) for split in names)])
+        console.out.print(console.table(f"problems by {title}", [title, *names], rows, right=tuple(range(1, len(names) + 1))))
+        console.out.print()
+    types = ", ".join(f"{len({row['type'] for row in rows})} in {name}" for name, rows in splits.items())
+    console.out.print(f"problem types: {types}", markup=False)
+
+
+
+
+def _job(endpoint: str | None, model: str | None, topic: str, n: int, exchanges: int, concurrent: int, price: str) -> Job | None:
+    """What an endpoint is to do; None without one."""
+    from mlxtutor.errors import TutorError
+    from mlxtutor.socratic.endpoint import Job
+
+    if endpoint is None:
+        return None
+    if not model:
+        raise TutorError("--endpoint needs --model (a model that the endpoint has)")
+    try:
+        price_in, price_out = map(float, price.split("/"))
+    except ValueError:
+        raise TutorError(f'--price "{price}" is no price (for example 0.15/0.6, for a million tokens in and out)') from None
+    return Job(endpoint, model, topic, n, exchanges or 4, concurrent, os.environ.get(KEY, ""), price_in=price_in, price_out=price_out)
+
+
+def _build_socratic(out: Path, n: int, exchanges: int, seed: int, job: Job | None, as_json: bool) -> None:
+    from mlxtutor.records.card import write_card
+
+    counts = _ask_endpoint(out, job) if job else _write_dialogues(out, n, exchanges, seed)
+    write_card(out, console.command_line(), [], counts, seed=None if job else seed)
+    if as_json:
+        console.print_json({"file": str(out), **counts})
+        return
+    console.out.print(f"{counts['rows']:,} dialogues written to {out}", markup=False, soft_wrap=True)
+
+
+def _write_dialogues(out: Path, n: int, exchanges: int, seed: int) -> dict:
+    import itertools
+    from collections import Counter
+
+    import numpy as np
+
+    from mlxtutor.datasets.rows import write_rows
+    from mlxtutor.errors import TutorError
+    from mlxtutor.socratic.dialogue import iter_dialogues
+
+    if exchanges == 1:
+        raise TutorError("--exchanges 1 is no dialogue (allowed: 2 to 6, or 0 for any of these)")
+    with console.err.status("composing dialogues"):
+        rows = list(itertools.islice(iter_dialogues(np.random.default_rng(seed), exchanges), n))
+        write_rows(out, rows)
+    types = Counter(name for row in rows for name in row["extra"]["question_types"])
+    topics = Counter(row["topic"] for row in rows)
+    return {"rows": len(rows), "topics": dict(topics), "questions": dict(types), "licences": {"MIT": len(rows)}}
+
+
+def _ask_endpoint(out: Path, job: Job) -> dict:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from mlxtutor.socratic.endpoint import describe, generate
+
+    columns = TextColumn("dialogues"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[told]}")
+    with Bar(*columns, console=console.err) as bar:
+        task = bar.add_task("dialogues", total=job.n, told="")
+        for state in generate(job, out):
+            bar.update(task, completed=state.accepted, told=_told(state, job))
+    return {"rows": job.n, "asked": state.asked, "rejected": dict(state.rejected.most_common()), "tokens_in": state.tokens_in,
+            "tokens_out": state.tokens_out, "dollars": round(state.cost(job), 4), "job": describe(job)}
+
+
+def _told(state: Progress, job: Job) -> str:
+    """Tokens, cost, and how many replies were no good."""
+    cost = f", ${state.cost(job):.2f}" if job.price_in or job.price_out else ""
+    return f"{(state.tokens_in + state.tokens_out) / 1000:.1f}k tokens{cost}, {sum(state.rejected.values())} faults"

@@ -1,0 +1,277 @@
+"""Socratic dialogues: our generator's keep the rules, a model's are held to them."""
+
+import itertools
+import json
+import re
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from mlxtutor.errors import TutorError
+from mlxtutor.problems.catalog import TYPES
+from mlxtutor.problems.quantities import Value
+from mlxtutor.problems.types import solve
+from mlxtutor.quality.checking import CheckOptions, check_file
+from mlxtutor.socratic.dialogue import iter_dialogues, moves
+from mlxtutor.socratic.endpoint import Job, Unusable, generate, read_dialogue
+from mlxtutor.socratic.rules import QUESTION_TYPES, problems
+from mlxtutor.socratic.slips import find_slips
+from mlxtutor.socratic.word_problems import word_problems
+
+# ---- our generator
+
+
+@pytest.fixture(scope="module")
+def dialogues():
+    return list(itertools.islice(iter_dialogues(np.random.default_rng(1)), 1000))
+
+
+def test_a_thousand_distinct_dialogues(dialogues):
+    assert len({json.dumps(row["messages"]) for row in dialogues}) == 1000
+    assert {len(row["messages"]) // 2 for row in dialogues} == {2, 3, 4, 5, 6}
+    asked = Counter(kind for row in dialogues for kind in row["extra"]["question_types"])
+    assert set(asked) == set(QUESTION_TYPES) and min(asked.values()) > 100
+    topics = Counter(row["topic"] for row in dialogues)
+    assert topics["word problems"] > 200 and sum(topics.values()) - topics["word problems"] > 500
+    assert {tag for row in dialogues for tag in row["tags"][1:]} == {f"misconception: {kind}" for kind in moves()["kinds"]}
+
+
+def test_the_tutor_asks_and_the_student_finds(dialogues):
+    """By itself: turns, one question a turn, no answer before the student's, a confirmation at the end."""
+    for row in dialogues:
+        student, tutor = row["messages"][::2], row["messages"][1::2]
+        assert all(m["role"] == "user" for m in student) and all(m["role"] == "assistant" for m in tutor)
+        assert [m["content"].count("?") for m in tutor] == [1] * (len(tutor) - 1) + [0]
+        number = row["final_answer"].split()[0]
+        stated = re.compile(rf"(?<![\w.-]){re.escape(number)}(?![\w.]*\d)")
+        says = [index for index, message in enumerate(row["messages"]) if stated.search(message["content"])]
+        assert says[0] % 2 == 0 and says[-1] == len(row["messages"]) - 1
+        assert not re.search(r"(?<![\w\\^_])\{\w+\}", "".join(m["content"] for m in row["messages"]))  # LaTeX's braces are fine
+
+
+def test_the_check_has_nothing_to_say(dialogues, tmp_path):
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in dialogues))
+    assert not [finding for finding in check_file(str(tmp_path / "s.jsonl"), CheckOptions()).findings if finding.certain]
+
+
+def test_same_seed_same_dialogues():
+    def first(seed):
+        return list(itertools.islice(iter_dialogues(np.random.default_rng(seed)), 20))
+
+    assert first(3) == first(3) != first(4)
+
+
+def test_the_number_of_exchanges_can_be_asked_for():
+    for exchanges in range(2, 7):
+        rows = itertools.islice(iter_dialogues(np.random.default_rng(2), exchanges), 20)
+        assert {len(row["messages"]) for row in rows} == {2 * exchanges}
+
+
+def value(symbol, kind, canonical, unit, stated):
+    return Value(symbol, kind, canonical, unit, stated, stated)
+
+
+def test_slips_are_what_a_student_would_get():
+    """By hand: two charges of 2 and 3 uC, 20 cm apart."""
+    values = {"q1": value("q1", "charge", "2e-6", "uC", "2 uC"), "q2": value("q2", "charge", "3e-6", "uC", "3 uC"),
+              "r": value("r", "length", "20e-2", "cm", "20 cm")}
+    slips = {(slip.kind, slip.symbol): slip for slip in find_slips(solve(TYPES["coulomb_pair_force"], values), {})}
+    assert slips["square", "r"].wrong.answer == pytest.approx(8.99e9 * 2e-6 * 3e-6 / 0.2, rel=1e-3)
+    assert slips["square", "r"].unit_used == "N*m"
+    assert slips["prefix", "r"].wrong.answer == pytest.approx(8.99e9 * 2e-6 * 3e-6 / 20 ** 2, rel=1e-3)
+    assert slips["prefix", "q1"].wrong.answer == pytest.approx(8.99e9 * 2 * 3e-6 / 0.2 ** 2, rel=1e-3)
+
+
+def test_slips_of_circuits_and_word_problems():
+    values = {symbol: value(symbol, "resistance", ohms, "ohm", f"{ohms} ohm") for symbol, ohms in (("R1", "20"), ("R2", "30"))}
+    parallel, = (slip for slip in find_slips(solve(TYPES["circuits_parallel_two"], values), {}) if slip.kind == "counterpart")
+    assert parallel.wrong.answer == 50 and parallel.used == TYPES["circuits_series_two"].law
+    discount = word_problems()["discount"].type
+    numbers = {"x": value("x", "", "80", "", "$80"), "d": value("d", "", "25", "", "25 %")}
+    found = {slip.kind: slip for slip in find_slips(solve(discount, numbers), {})}
+    assert found["percent"].wrong.answer == 80 * (1 - 25)
+    assert found["brackets"].wrong.answer == pytest.approx(80 * 1 - 25 / 100, rel=1e-3)
+
+
+def test_word_problems_are_solved_right():
+    rng = np.random.default_rng(1)
+    for name, problem in word_problems().items():
+        solved = problem.draw(rng)
+        v = {symbol: float(given.canonical) for symbol, given in solved.values.items()}
+        right = {"total_cost": lambda n, p: n * p, "unit_price": lambda c, n: c / n, "discount": lambda x, d: x - x * d / 100,
+                 "percentage": lambda x, p: x * p / 100, "average": lambda a, b, c: (a + b + c) / 3, "distance": lambda v, t: v * t,
+                 "travel_time": lambda d, v: d / v, "rectangle_area": lambda a, b: a * b, "square_area": lambda a: a * a,
+                 "equation": lambda a, b, c: (c - b) / a, "ratio_share": lambda t, a, b: t * a / (a + b),
+                 "recipe": lambda m, p, q: m / p * q, "interest": lambda k, p, t: k * p * t / 100}[name]
+        assert solved.answer == pytest.approx(right(**v), rel=1e-3), name
+        text = problem.text(rng, solved)
+        assert all(given.printed in text for given in solved.values.values())
+
+
+# ---- the rules
+
+GOOD = [("student", "I get 12 N for the force, because the charges add up."),
+        ("tutor", "You say that the charges add up. What makes you think so?"),
+        ("student", "I don't know. The law multiplies them, so it is 27 N."),
+        ("tutor", "Yes, the law multiplies them: 27 N is right.")]
+
+
+def reply(turns=GOOD, types=("evidence",), answer="27 N"):
+    kinds = iter(types)
+    listed = [{"role": role, "text": text, **({"question_type": next(kinds, "")} if role == "tutor" and index < len(turns) - 1 else {})}
+              for index, (role, text) in enumerate(turns)]
+    return json.dumps({"turns": listed, "final_answer": answer})
+
+
+def job(url="http://localhost:1/v1", **options):
+    return Job(url, "m", "forces", **{"n": 3, "exchanges": 2, "concurrent": 2, **options})
+
+
+def changed(index, text):
+    return [*GOOD[:index], (GOOD[index][0], text), *GOOD[index + 1:]]
+
+
+@pytest.mark.parametrize("turns, types, wrong", [
+    (GOOD[:3], ("evidence",), "don't take turns"),
+    (changed(1, "The charges add up? Do they?"), ("evidence",), "2 questions (one is expected)"),
+    (changed(1, "You say that the charges add up, but it is 27 N. Why?"), ("evidence",), "gives the answer away"),
+    (changed(1, "Why do birds sing?"), ("evidence",), "doesn't build on the student's words"),
+    (changed(3, "Yes, the law multiplies them. And now?"), ("evidence",), "asks instead of confirming"),
+    (GOOD, ("riddle",), '"riddle" is no question type'),
+    (GOOD, (), '"" is no question type'),
+    ([*GOOD, *GOOD], ("evidence", "clarification", "meta"), "4 exchanges (2 are asked for)"),
+])
+def test_faults_are_named(turns, types, wrong):
+    with pytest.raises(Unusable) as error:
+        read_dialogue(reply(turns, types), job())
+    assert any(wrong in sentence for sentence in error.value.args), error.value.args
+
+
+def test_questions_climb():
+    messages = [{"role": role, "content": f"The charge {n} and the force?"} for n in range(3) for role in ("user", "assistant")]
+    assert "the questions don't climb: evidence, clarification" in list(problems(messages, ("evidence", "clarification")))
+
+
+def test_a_good_reply_may_stand_in_a_fence():
+    row = read_dialogue(f"Here it is:\n```json\n{reply()}\n```", job())
+    assert [message["role"] for message in row["messages"]] == ["user", "assistant"] * 2
+    assert row["tags"] == ["socratic"] and row["final_answer"] == "27 N"
+
+
+# ---- an endpoint
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Gives what `answers` has next: a text, or (HTTP state, headers). Then numbered good dialogues."""
+
+    def __init__(self, answers=()):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers, self.requests, self.lock, self.number = list(answers), [], threading.Lock(), 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def next(self, body):
+        with self.lock:
+            self.requests.append(body)
+            if self.answers:
+                return self.answers.pop(0)
+            self.number += 1
+            return reply(changed(0, f"I get 12 N for the force of ball {self.number}, because the charges add up."))
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = self.server.next({**body, "path": self.path, "key": self.headers.get("Authorization")})
+        state, headers, data = (200, {}, answer) if isinstance(answer, str) else (*answer, "{}")
+        if state == 200:
+            data = json.dumps({"choices": [{"message": {"content": data}}], "usage": {"prompt_tokens": 100, "completion_tokens": 50}})
+        self.send_response(state)
+        for name, text in headers.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint():
+    servers = []
+
+    def start(*answers):
+        servers.append(Endpoint(answers))
+        return servers[-1]
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_generate(endpoint, tmp_path):
+    server, pauses = endpoint((429, {"Retry-After": "7"}), (503, {}), reply(types=("riddle",)), "no JSON at all"), []
+    last = list(generate(job(server.url, key="secret", price_in=1, price_out=2), tmp_path / "s.jsonl", pauses.append))[-1]
+    rows = rows_of(tmp_path / "s.jsonl")
+    assert len(rows) == 3 and len({row["messages"][0]["content"] for row in rows}) == 3
+    assert 7.0 in pauses and len(pauses) == 2
+    assert sum(last.rejected.values()) == 2 and last.accepted == 3
+    assert (last.tokens_in, last.tokens_out) == (500, 250) and last.cost(job(price_in=1, price_out=2)) == pytest.approx(0.001)
+    assert server.requests[0]["path"] == "/v1/chat/completions" and server.requests[0]["key"] == "Bearer secret"
+    again = [request for request in server.requests if len(request["messages"]) == 3]
+    assert any("riddle" in request["messages"][2]["content"] for request in again)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.jsonl"]
+
+
+def test_an_interrupted_run_goes_on(endpoint, tmp_path):
+    server = endpoint()
+    running = generate(job(server.url, n=8, concurrent=1), tmp_path / "s.jsonl")
+    for state in running:
+        if state.accepted == 5:
+            break
+    running.close()
+    assert not (tmp_path / "s.jsonl").exists()
+    partial = tmp_path / "s.jsonl.partial"
+    partial.write_text(partial.read_text() + '{"id": "cut')  # as a kill in the middle of a line leaves it
+    kept = [row["messages"] for row in rows_of_partial(partial)]
+    first = next(states := generate(job(server.url, n=8, concurrent=1), tmp_path / "s.jsonl"))
+    assert first.accepted == 5
+    list(states)
+    rows = rows_of(tmp_path / "s.jsonl")
+    assert len(rows) == 8 and [row["messages"] for row in rows[:5]] == kept
+    assert len({row["id"] for row in rows}) == 8
+
+
+def rows_of_partial(path):
+    return [json.loads(line) for line in path.read_text().splitlines()[1:-1]]
+
+
+def test_another_job_does_not_go_on(endpoint, tmp_path):
+    (tmp_path / "s.jsonl.partial").write_text(json.dumps(job().identity) + "\n")
+    with pytest.raises(TutorError, match="of another job .*delete it"):
+        list(generate(Job("http://localhost:1", "m", "circuits", 3), tmp_path / "s.jsonl"))
+
+
+def test_a_model_that_cannot_do_it_is_given_up(endpoint, tmp_path):
+    server = endpoint(*["I can't."] * 200)
+    with pytest.raises(TutorError, match=r'"m" made no usable dialogue in 2\d tries: it is no JSON of the form asked for'):
+        list(generate(job(server.url), tmp_path / "s.jsonl"))
+
+
+def test_endpoint_mistakes(endpoint, tmp_path):
+    server = endpoint(*[(404, {})] * 9)
+    with pytest.raises(TutorError, match="HTTP 404"):
+        list(generate(job(server.url), tmp_path / "s.jsonl"))
+    pauses = []
+    with pytest.raises(TutorError, match=r"localhost:1/v1: no answer after 6 tries \(.*refused\)"):
+        list(generate(job(concurrent=1), tmp_path / "t.jsonl", pauses.append))
+    assert pauses == [1, 2, 4, 8, 16]
+    with pytest.raises(TutorError, match="is no URL"):
+        job("localhost:11434")
