@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from mlxtutor.socratic.endpoint import Job, Progress
 
 TABLES = ("family", "family"), ("kind", "kind"), ("calculator", "mode")  # title, key of a row
-KINDS = ("em", "socratic")
+KINDS = ("em", "socratic", "followup")
 KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key
 
 
 def build_command(
-    what: Annotated[str, typer.Argument(help="em (electrostatics and circuits problems) or socratic (dialogues).")],
+    what: Annotated[str, typer.Argument(help="em (problems), socratic (dialogues) or followup (chats).")],
     out: Annotated[Path, typer.Option(metavar="PATH", help="em: a folder for train.jsonl, val.jsonl and the test splits; else a JSONL.")],
     train: Annotated[int, typer.Option(min=0, help="Training problems.")] = 200,
     val: Annotated[int, typer.Option(min=0, help="Validation problems.")] = 0,
     test: Annotated[int, typer.Option(min=0, help="Problems of each test split: values, wordings, types.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Everything is a function of it.")] = 1,
-    n: Annotated[int, typer.Option("--n", min=1, help="Dialogues.")] = 1000,
+    n: Annotated[int, typer.Option("--n", min=1, help="Dialogues or chats.")] = 1000,
+    source: Annotated[str | None, typer.Option("--from", metavar="FILE", help="followup: word problems, GSM8K imported.")] = None,
     exchanges: Annotated[int, typer.Option(min=0, max=6, help="Of every dialogue, 2 to 6; 0 for any of these.")] = 0,
     topic: Annotated[str, typer.Option(help="With --endpoint: what the dialogues are about.")] = "electrostatics",
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="OpenAI-compatible; without one our own generator writes.")] = None,
@@ -43,10 +44,16 @@ def build_command(
     socratic: dialogues of a student with a misconception and a tutor who asks. Our own generator needs no model; with --endpoint a model
     writes them (key in OPENAI_API_KEY), each is checked, and an interrupted run goes on where it was.
 
+    followup: second and third turns that go deeper, corrections of weak solutions, learner levels, answer modes; with --from about word
+    problems: why a step, what if a number were another, corrections.
+
     Example: tutor data build em --train 2000 --val 100 --test 200 --seed 7 --out em-data
 
     Example: tutor data build socratic --topic circuits --n 50 --endpoint http://localhost:11434/v1 --model qwen2.5 --out s.jsonl
     """
+    if what == "followup":
+        _build_followup(out, n, seed, source, as_json)
+        return
     if what == "socratic":
         _build_socratic(out, n, exchanges, seed, _job(endpoint, model, topic, n, exchanges, concurrent, price), as_json)
         return
@@ -133,6 +140,37 @@ def _write_dialogues(out: Path, n: int, exchanges: int, seed: int) -> dict:
     types = Counter(name for row in rows for name in row["extra"]["question_types"])
     topics = Counter(row["topic"] for row in rows)
     return {"rows": len(rows), "topics": dict(topics), "questions": dict(types), "licences": {"MIT": len(rows)}}
+
+
+def _build_followup(out: Path, n: int, seed: int, source: str | None, as_json: bool) -> None:
+    import itertools
+    from collections import Counter
+
+    import numpy as np
+
+    from mlxtutor.datasets.rows import write_rows
+    from mlxtutor.errors import TutorError
+    from mlxtutor.followup import chats, word_problems
+    from mlxtutor.records.card import write_card
+    from mlxtutor.records.importing import read_all
+
+    rng = np.random.default_rng(seed)
+    console.check_other(out, [source] if source else [])
+    with console.err.status("composing chats"):
+        found = word_problems.iter_followups(read_all(source), rng) if source else chats.iter_followups(rng)
+        rows = list(itertools.islice(found, n))
+    if not rows:
+        raise TutorError(f"{source}: no row in it has a solution of two or more calculator calls that ends in its answer "
+                         "(tutor data import makes such rows of GSM8K)")
+    write_rows(out, rows)
+    counts = {"rows": len(rows), "kinds": dict(Counter(row["tags"][0] for row in rows)),
+              "licences": dict(Counter(row.get("licence", "unknown") for row in rows))}
+    write_card(out, console.command_line(), [source] if source else [], counts, seed=seed)
+    if as_json:
+        console.print_json({"file": str(out), **counts})
+        return
+    told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts["kinds"].items())  # type: ignore[attr-defined]
+    console.out.print(f"{len(rows):,} chats written to {out}: {told}", markup=False, soft_wrap=True)
 
 
 def _ask_endpoint(out: Path, job: Job) -> dict:

@@ -123,7 +123,7 @@ def test_data_build_json_and_the_files_of_others(tutor, tmp_path):
     (("plan", "micro", "--set", "seed"), "is not key=value"),
     (("bench", "sleep"), 'nothing to time called "sleep" (allowed: steps, decode, all)'),
     (("bench", "--backend", "jax"), 'unknown backend "jax"'),
-    (("data", "build", "chemistry", "--out", "x"), 'no generator "chemistry" (allowed: em, socratic)'),
+    (("data", "build", "chemistry", "--out", "x"), 'no generator "chemistry" (allowed: em, socratic, followup)'),
     (("data", "preview", "absent.jsonl"), "absent.jsonl: can't be read"),
     (("data", "stats", "absent.jsonl"), "absent.jsonl: can't be read"),
     (("tokenizer", "inspect", "x", "--model", "nobody"), 'no model "nobody"'),

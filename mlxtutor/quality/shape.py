@@ -13,7 +13,7 @@ from mlxtutor.text.tokenizer import Tokenizer
 EXCHANGES = (2, 6)  # of a Socratic dialogue
 SOCRATIC = "socratic"  # the tag of one
 _OPEN_END = re.compile(r"(?:[,;:(\[{=+*/\\–-]|(?<!, )\b(?:and|or)"
-                       r"|\b(?:the|a|an|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z", re.IGNORECASE)
+                       r"|\b(?:the|a|an|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z")
 
 
 def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, limit: int) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""Chats beyond the first answer: turns that go deeper, corrections, answer modes, learner levels."""

@@ -1,0 +1,167 @@
+"""Follow-up chats of the problem types: deeper turns, corrections of weak solutions, learner levels, answer modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlxtutor.followup.deeper import Deeper, phrases
+from mlxtutor.problems.build import trained_types
+from mlxtutor.problems.solution import givens, unit_check, worked
+from mlxtutor.problems.types import draw
+from mlxtutor.problems.wording import compose, compose_plain, load_wordings
+from mlxtutor.records.rows import LEVELS, MODES
+from mlxtutor.socratic.dialogue import capital, grown
+from mlxtutor.socratic.slips import Slip, find_slips, growth, si_unit
+from mlxtutor.text.calculator import format_result
+
+KINDS = ("deeper", "correction", "level", "mode")
+Names = dict[str, tuple[str, ...]]
+
+
+def iter_followups(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Endless rows, the KINDS in turns, no two alike."""
+    seen: set[str] = set()
+    number = 0
+    while True:
+        kind = KINDS[number % len(KINDS)]
+        row = _Row(rng).of(kind)
+        key = str(row["messages"]) if row else ""
+        if row and key not in seen:
+            seen.add(key)
+            yield {"id": f"followup-{number:06d}", **row}
+            number += 1
+
+
+class _Row:
+    """One chat about one drawn problem."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.type = self.pick(trained_types())
+        self.wording = load_wordings(self.type.family)[self.type.name]
+        self.names: Names = self.wording.names
+        self.solved = draw(self.type, rng)
+        targets = [target for target in self.wording.targets if target.startswith("the ") and len(target) < 40] or ["the result"]
+        self.target = self.pick(targets)
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        return options[int(self.rng.integers(len(options)))]
+
+    def of(self, kind: str) -> dict[str, Any] | None:
+        """None where this problem allows no such chat."""
+        made = {"deeper": self._deeper, "correction": self._correction, "level": self._level, "mode": self._mode}[kind]()
+        if made is None:
+            return None
+        messages, more = made
+        return {"messages": messages, "source": "mlxtutor follow-up", "licence": "MIT", "topic": self.type.family, "tags": [kind],
+                "final_answer": f"{self.solved.results[-1]} {self.type.unit}".strip(), **more, "extra": {"type": self.type.name}}
+
+    def _deeper(self) -> tuple[list[dict], dict] | None:
+        prompt = compose(self.rng, self.wording, self.solved.values)
+        messages = [_user(prompt.text), _tutor(worked(self.solved, prompt.order))]
+        turns = Deeper(self.rng, self.solved, self.names, self.target).turns(int(self.rng.integers(1, 3)))
+        for ask, reply in turns:
+            messages += [_user(ask), _tutor(reply)]
+        return (messages, {}) if turns else None
+
+    def _correction(self) -> tuple[list[dict], dict] | None:
+        """A weak solution, what is wrong with it, the right one; then how to avoid it."""
+        words = phrases()["correction"]
+        slips = [slip for slip in find_slips(self.solved, self.names) if slip.kind in words["faults"]]
+        kinds = sorted({slip.kind for slip in slips})
+        if not kinds:
+            return None
+        kind = self.pick(kinds)
+        slip = self.pick([slip for slip in slips if slip.kind == kind])
+        facts = self._slip_facts(slip)
+        if facts is None:
+            return None
+        fault = words["faults"][kind].format(**facts)
+        problem = compose_plain(self.rng, self.wording, self.solved.values)
+        opening = self.pick(words["reply"]).format(fault=fault, Fault=capital(fault))
+        solution = worked(self.solved, list(self.solved.values))
+        messages = [_user(self.pick(words["ask"]).format(problem=problem, **facts)), _tutor([f"{opening}\n", *solution])]
+        if self.rng.random() < .5:
+            messages += [_user(self.pick(words["next"]["ask"])), _tutor(self.pick(words["next"][kind]).format(**facts))]
+        return messages, {"tags": ["correction", f"misconception: {kind}"]}
+
+    def _slip_facts(self, slip: Slip) -> dict[str, str] | None:
+        value = self.solved.values[slip.symbol]
+        right, wrong = growth(self.solved, slip.symbol), growth(slip.wrong, slip.symbol)
+        if not right or not wrong:
+            return None
+        unit = self.type.unit
+        used = f"{slip.used} with {slip.symbol} = {slip.bare}" if slip.bare else slip.used
+        return {"s": slip.symbol, "name": self.names[slip.symbol][0], "stated": value.stated, "bare": slip.bare, "used": used,
+                "si": f"{format_result(value.si)} {si_unit(value)}".strip(), "law": self.type.law, "unit": unit,
+                "unit_used": slip.unit_used, "wrong": f"{slip.wrong.results[-1]} {unit}".strip(), "grows": grown(right),
+                "grows_used": grown(wrong)}
+
+    def _level(self) -> tuple[list[dict], dict]:
+        level = self.pick(list(LEVELS))
+        reply = [*self._computed(self.pick(phrases()["levels"][level])), f". {self._ending(level)}"]
+        question = compose_plain(self.rng, self.wording, self.solved.values)
+        return [_system(f"Learner level: {level}"), _user(question), _tutor(reply)], {"learner_level": level}
+
+    def _mode(self) -> tuple[list[dict], dict]:
+        mode = self.pick(MODES)
+        plain = [*self._computed(self.pick(phrases()["plain"])), "."]
+        steps = self._axiomatic()
+        reply = plain if mode == "plain" else steps if mode == "axiomatic" else [*plain, "\n\nStep by step:\n", *steps]
+        question = compose_plain(self.rng, self.wording, self.solved.values)
+        return [_system(f"Answer mode: {mode}"), _user(question), _tutor(reply)], {"answer_mode": mode}
+
+    def _computed(self, opening: str) -> list[Any]:
+        """The opening, then every step through the calculator."""
+        facts = [f"{self.names[symbol][0]} is {value.stated}" for symbol, value in self.solved.values.items()]
+        listed = capital(" and ".join([", ".join(facts[:-1]), facts[-1]] if len(facts) > 1 else facts))
+        symbols = ", ".join(f"{symbol} = {value.stated}" for symbol, value in self.solved.values.items())
+        parts: list[Any] = [opening.format(facts=listed, law=self.type.law, givens=symbols, target=self.target)]
+        for index, (step, calc, result) in enumerate(zip(self.type.steps, self.solved.expressions, self.solved.results)):
+            parts += [f"{', ' if index else ''}{step.symbol} = ", {"calc": calc, "result": result}, f" {step.unit}".rstrip()]
+        direction = self.solved.direction
+        return [*parts, f", {direction}"] if direction else parts
+
+    def _axiomatic(self) -> list[Any]:
+        """Numbered: what is given, the law, the substitution, the units, what follows."""
+        parts: list[Any] = [f"1. {givens(self.solved, list(self.solved.values))}\n2. Law: {self.type.law}\n3. "]
+        for index, (step, calc, result) in enumerate(zip(self.type.steps, self.solved.expressions, self.solved.results)):
+            parts += [f"{', then ' if index else ''}{step.symbol} = ", {"calc": calc, "result": result}, f" {step.unit}".rstrip()]
+        check = self.type.sanity(self.solved.namespace)
+        direction = f", {self.solved.direction}" if self.solved.direction else ""
+        end = f"{self.solved.results[-1]} {self.type.unit}".strip() + direction
+        return [*parts, f"\n4. Units: {unit_check(self.solved)}\n5. Check: {check}\nAnswer: {end}"]
+
+    def _ending(self, level: str) -> str:
+        check = capital(self.type.sanity(self.solved.namespace))
+        right = f"{self.solved.results[-1]} {self.type.unit}".strip()
+        rounded = f"{float(f'{self.solved.answer:.2g}'):g} {self.type.unit}".strip()
+        text = self.pick(phrases()["endings"][level])
+        facts = {"target": self.target, "right": right, "rounded": rounded, "check": check, "units": unit_check(self.solved)}
+        return str(text.format(**facts, check_low=check[:1].lower() + check[1:] if check[1:2].islower() else check))
+
+
+def _user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def _system(text: str) -> dict[str, Any]:
+    return {"role": "system", "content": text}
+
+
+def _tutor(content: str | list[Any]) -> dict[str, Any]:
+    """Neighbouring texts joined, so that a row has no more parts than it needs."""
+    if isinstance(content, str):
+        return {"role": "assistant", "content": content}
+    parts: list[Any] = []
+    for part in content:
+        if isinstance(part, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += part
+        elif part != "":
+            parts.append(part)
+    return {"role": "assistant", "content": parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts}
+
+

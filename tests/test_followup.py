@@ -1,0 +1,128 @@
+"""Follow-ups: what they compute is right, they say something new, and the check finds nothing in them."""
+
+import itertools
+import json
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mlxtutor.followup.chats import KINDS, iter_followups
+from mlxtutor.followup.deeper import Deeper
+from mlxtutor.followup.word_problems import iter_followups as iter_word_followups
+from mlxtutor.followup.word_problems import read_problem, recompute
+from mlxtutor.problems.catalog import TYPES
+from mlxtutor.problems.quantities import Value
+from mlxtutor.problems.types import solve
+from mlxtutor.quality.checking import CheckOptions, check_file
+from mlxtutor.records.reading import Record
+from mlxtutor.records.rows import LEVELS, MODES, to_row
+from mlxtutor.text.calculator import evaluate
+from mlxtutor.text.chat import check_messages, plain
+
+
+def gsm8k(question, answer):
+    return to_row(Record(1, {"question": question, "answer": answer}), None, "test", "MIT").value
+
+
+NATALIA = gsm8k("Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many clips in all?",
+                "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\nNatalia sold 48+24 = <<48+24=72>>72 clips altogether.\n#### 72")
+
+
+@pytest.fixture(scope="module")
+def chats():
+    return list(itertools.islice(iter_followups(np.random.default_rng(1)), 400))
+
+
+def calls(row):
+    return [part for message in row["messages"] if message["role"] == "assistant" and isinstance(message["content"], list)
+            for part in message["content"] if isinstance(part, dict)]
+
+
+def test_chats(chats):
+    assert Counter(row["tags"][0] for row in chats) == {kind: 100 for kind in KINDS}
+    assert {row["learner_level"] for row in chats if row["tags"] == ["level"]} == set(LEVELS)
+    assert {row["answer_mode"] for row in chats if row["tags"] == ["mode"]} == set(MODES)
+    assert len({json.dumps(row["messages"]) for row in chats}) == 400
+    for row in chats:
+        check_messages(row["messages"])
+        answers = " ".join(plain(message["content"]) for message in row["messages"] if message["role"] == "assistant")
+        assert row["final_answer"].split()[0] in answers
+
+
+def test_every_call_has_its_result(chats):
+    found = [call for row in chats for call in calls(row)]
+    assert len(found) > 400
+    for call in found:
+        assert evaluate(call["calc"]) == pytest.approx(float(call["result"]), rel=6e-4)
+
+
+def test_turns_dont_repeat_themselves(chats):
+    for row in chats:
+        answers = [plain(message["content"]) for message in row["messages"] if message["role"] == "assistant"]
+        assert len(set(answers)) == len(answers)
+        for earlier, later in itertools.combinations(answers, 2):
+            assert later not in earlier
+
+
+def test_the_check_finds_nothing(chats, tmp_path):
+    rows = chats + list(iter_word_followups([NATALIA], np.random.default_rng(1)))
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert not check_file(str(tmp_path / "f.jsonl"), CheckOptions()).findings
+
+
+def value(symbol, canonical, unit, stated):
+    kind = "length" if symbol == "r" else "charge"
+    return Value(symbol, kind, canonical, unit, stated, stated)
+
+
+def test_deeper_turns_by_hand():
+    """Two charges of 2 and 3 uC, 20 cm apart: 1.349 N."""
+    values = {"q1": value("q1", "2e-6", "uC", "2 uC"), "q2": value("q2", "3e-6", "uC", "3 uC"), "r": value("r", "20e-2", "cm", "20 cm")}
+    solved = solve(TYPES["coulomb_pair_force"], values)
+    names = {"q1": ("the first charge",), "q2": ("the second charge",), "r": ("the distance",)}
+    turns = [turn for seed in range(60) for turn in Deeper(np.random.default_rng(seed), solved, names, "the force").turns(5)]
+    texts = {f"{ask} {plain(reply)}" for ask, reply in turns}
+
+    def results(pattern):
+        return {float(match[1]) for text in texts if (match := re.search(pattern, text))}
+
+    assert results(r"a quarter as large.* = ([\d.e-]+) N\.$") == {0.3371}
+    assert results(r"F = .*\(2\*2e-6\).* = ([\d.e-]+) N\.$") == {2.697}
+    assert results(r"r = 0\.7071\*20e-2 = ([\d.e-]+) m\.$") == {0.1414}
+    assert results(r"q1 = 2\*2e-6 = ([\d.e-]+) C\.$") == {4e-6}
+    assert results(r"powers? of ten.* = ([\d.e-]+)\. ") == {1.0}  # 1e10*1e-6*1e-6/1e-1^2, since 3e-6 is nearer to 1e-6 and 0.2 to 0.1
+
+
+def test_what_if_a_number_changes():
+    problem = read_problem(NATALIA)
+    assert [step.result for step in recompute(problem, "48", "60")] == ["30", "90"]
+    assert recompute(problem, "48", "49") is None  # half a clip
+
+
+def test_an_unclear_number_is_left_alone():
+    row = gsm8k("There are 16 slices in a large pizza, 8 in a small one. He eats 2 of each. How many slices?",
+                "2*16 = <<2*16=32>>32\n2*8 = <<2*8=16>>16\n32+16 = <<32+16=48>>48\n#### 48")
+    assert recompute(read_problem(row), "8", "9") is None  # the 16 of the last step may be either
+
+
+def test_word_problems():
+    rows = [row for seed in range(30) for row in iter_word_followups([NATALIA], np.random.default_rng(seed))]
+    assert {row["tags"][0] for row in rows} == {"step", "what_if", "correction"}
+    for row in rows:
+        last = plain(row["messages"][-1]["content"])
+        for call in calls(row):
+            assert evaluate(call["calc"]) == float(call["result"])
+        if row["tags"] == ["what_if"]:
+            new = float(re.search(r"\d+", re.sub(r"\b48\b", "", row["messages"][2]["content"]))[0])
+            assert last.endswith(f"Answer: {new + new / 2:g}") and row["final_answer"] == f"{new + new / 2:g}"
+        elif row["tags"] == ["correction"]:
+            wrong = re.search(r"Answer: (\d+)", row["messages"][0]["content"])[1]
+            assert wrong != "72" and last.endswith("Answer: 72")
+
+
+@pytest.mark.parametrize("answer", [
+    "It is 72.\n#### 72", "48/2 = <<48/2=24>>24\n#### 24", "48/2 = <<48/2=24>>24\n24*2 = <<24*2=48>>48\n#### 96"])
+def test_what_is_no_chain_of_steps(answer):
+    assert read_problem(gsm8k("She has 48.", answer)) is None
