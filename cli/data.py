@@ -26,13 +26,14 @@ app.command("import")(import_command)
 app.command("check")(check_command)
 app.command("mix")(mix_command)
 app.command("split")(split_command)
+SHOWN, WIDEST = 12, 56  # lines of a table of counts, characters of a line
 Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
 Model = Annotated[str | None, typer.Option(help="Whose tokenizer to count with: name, directory or tokenizer.model.")]
 
 
 @app.command("preview")
 def preview_command(
-    source: Annotated[str, typer.Argument(metavar="FILE|em", help="A JSONL of chats, or em for freshly generated problems.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|em", help="Any file that `import` reads, or em for generated problems.")],
     n: Annotated[int, typer.Option("--n", min=1, help="Rows to show.")] = 3,
     model: Model = None,
     seed: Seed = 1,
@@ -46,6 +47,10 @@ def preview_command(
     tokenizer = _tokenizer(model)
     for number, row in enumerate(itertools.islice(_rows(source, seed), n), 1):
         console.out.print(_title(number, row), style="bold", markup=False, soft_wrap=True)
+        if "text" in row:
+            console.out.print(row["text"], style="green", markup=False, soft_wrap=True)
+            console.out.print()
+            continue
         console.out.print(render_marked(row["messages"], console.out.is_terminal), soft_wrap=True)
         if tokenizer:
             mask = encode_chat(tokenizer, row["messages"])[1]
@@ -63,16 +68,19 @@ def _tokenizer(model: str | None) -> Tokenizer | None:
 def _rows(source: str, seed: int) -> Any:
     import numpy as np
 
-    from mlxtutor.datasets.rows import read_rows
     from mlxtutor.problems.build import iter_rows, trained_types
 
     if source == "em" and not Path(source).exists():
         return iter_rows(trained_types(), "train", np.random.default_rng([seed, 0]))
-    return read_rows(Path(source))
+    from mlxtutor.records.importing import read_all
+
+    return read_all(source)
 
 
 def _title(number: int, row: dict) -> str:
-    about = [str(row[key]) for key in ("id", "type", "kind") if row.get(key)]
+    from mlxtutor.datasets.stats import values_of
+
+    about = [str(value) for key in ("id", "type", "kind") for value in values_of(row, key)]
     return f"{number}. {', '.join(about)}" if about else f"{number}."
 
 
@@ -93,7 +101,7 @@ def render_marked(messages: list[dict], colour: bool) -> Text:
 
 @app.command("stats")
 def stats_command(
-    file: Annotated[Path, typer.Argument(help="A JSONL of chats.")],
+    file: Annotated[str, typer.Argument(help="A JSONL of chats, or any file that `tutor data import` reads.")],
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,19 +109,22 @@ def stats_command(
 
     Example: tutor data stats train.jsonl --model em-tutor
     """
-    from mlxtutor.datasets.rows import read_rows
     from mlxtutor.datasets.stats import describe_rows
+    from mlxtutor.records.importing import read_all
 
     tokenizer = load_tokenizer(model) if model else None
-    found = describe_rows(list(read_rows(file)), tokenizer)
+    found = describe_rows(list(read_all(file)), tokenizer)
     if as_json:
         console.print_json(found)
         return
+    texts = f" ({found['texts']:,} of them texts)" if found["texts"] else ""
     roles = ", ".join(f"{count:,} {role}" for role, count in found["roles"].items())
-    console.out.print(f"{found['rows']:,} rows, {found['messages']:,} messages ({roles}), {found['repeated_prompts']:,} repeated prompts\n")
+    repeated = f"{found['repeated_prompts']:,} repeated prompts"
+    console.out.print(f"{found['rows']:,} rows{texts}, {found['messages']:,} messages ({roles}), {repeated}\n")
     _print_lengths(found)
     for key, counts in found["counts"].items():
-        rows = [[name, f"{count:,}", f"{100 * count / found['rows']:.1f} %"] for name, count in counts.items()]
+        rows = [[" ".join(name.split())[:WIDEST], f"{count:,}", f"{100 * count / found['rows']:.1f} %"] for name, count in counts.items()]
+        rows = [*rows[:SHOWN], [f"{len(rows) - SHOWN} others", "", ""]] if len(rows) > SHOWN else rows
         console.out.print()
         console.out.print(console.table(f"rows by {key}", [key, "rows", "share"], rows, right=(1, 2)))
 

@@ -143,10 +143,10 @@ def test_bad_usage_exits_with_2(tutor, arguments):
 
 
 @pytest.mark.parametrize("text, wanted", [
-    ("", "empty"),
+    ("", "no records in it"),
     ('{"messages": []}\n', ":1: "),
     (json.dumps(CHAT) + "\n{oops\n", ":2: not JSON"),
-    (json.dumps(CHAT) + '\n{"question": 1}\n', ':2: missing "messages" (has: question)'),
+    (json.dumps(CHAT) + '\n{"question": 1}\n', ":2: no answer of the assistant's"),
     (json.dumps(CHAT) + '\n{"messages": [{"role": "robot", "content": "x"}]}\n', 'unknown role "robot"'),
 ])
 @pytest.mark.parametrize("words", [("data", "stats"), ("data", "preview")], ids=" ".join)

@@ -152,6 +152,6 @@ def from_bridge(fields: Fields) -> Converted:
         raise ValueError("the student says nothing")
     reply = joined([{**message, "role": "assistant"} for message in expert])
     said_of = {"error": "e", "strategy": "z_what", "intention": "z_why"}
-    tags = [f"{name}: {fields.text(key)}" for name, key in said_of.items() if fields.has(key)]
+    tags = [f"{name}: {fields.text(key).strip()}" for name, key in said_of.items() if fields.has(key)]
     chat, _, _ = str(fields.left.get("c_id", "")).rpartition("_")  # several excerpts of one chat
     return {"messages": [*shown, *reply], "tags": tags, **({"group": chat} if chat else {})}, notes

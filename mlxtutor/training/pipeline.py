@@ -26,6 +26,7 @@ from mlxtutor.files import write_atomic
 from mlxtutor.home import Home
 from mlxtutor.inference.generate import LoadedModel, generate
 from mlxtutor.problems.suite import SPLITS
+from mlxtutor.records.card import describe_input
 from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
 from mlxtutor.registry.models import ModelRef, list_models, register, resolve
 from mlxtutor.text.tokenizer import Tokenizer
@@ -198,6 +199,8 @@ def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, w
             return ref
     card = {"kind": "micro", "fingerprint": trail, "backend": job.backend_name, "dtype": job.dtype, "recipe": to_dict(job.recipe),
             "stages": stages, "evaluation": {"before": before, "after": after}, "parameters": parameter_count(config)}
+    if job.recipe.data != "em":
+        card["data"] = describe_input(job.recipe.data)
     return register(job.home.models, job.recipe.name, card, lambda folder: save_model(folder, config, weights, tokenizer))
 
 
