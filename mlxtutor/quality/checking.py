@@ -12,15 +12,17 @@ from mlxtutor.errors import TutorError
 from mlxtutor.quality.contamination import Leaks
 from mlxtutor.quality.findings import RULES, Finding
 from mlxtutor.quality.likeness import Contradictions, Reading, Repeats
-from mlxtutor.quality.personal import find_personal
+from mlxtutor.quality.personal import find_personal, redact
 from mlxtutor.quality.script import check_encoding, language_of, rare_languages
 from mlxtutor.quality.shape import check_shape
 from mlxtutor.records.importing import ImportOptions, read_file
 from mlxtutor.records.reading import Defect
+from mlxtutor.records.turns import NEEDS_PICTURE
 from mlxtutor.text.chat import encode_chat
 from mlxtutor.text.tokenizer import Tokenizer
 
 NO_LICENCE = "unknown"
+EXCERPT = 160  # characters
 _FORBIDS = {"nc": "non-commercial use only", "nd": "no changed versions", "research": "research only"}
 
 
@@ -48,6 +50,7 @@ class Checked:
     characters: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     licences: Counter[tuple[str, str]] = field(default_factory=Counter)  # (source, licence)
+    excerpts: dict[int, str] = field(default_factory=dict)  # how the rows with findings begin, without what was found, by line
 
     @property
     def counts(self) -> dict[str, int]:
@@ -72,8 +75,11 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
         if isinstance(item, Defect):
             checked.findings.append(Finding(item.line, item.rule, item.message))
             continue
-        checked.findings += [Finding(item.line, "picture", note) for note in item.notes if note.startswith("needs a picture")]
-        checked.findings += checks.row(item.line, item.value, checked)
+        found = [Finding(item.line, "picture", note) for note in item.notes if note.startswith(NEEDS_PICTURE)]
+        found += checks.row(item.line, item.value, checked)
+        if found:
+            checked.excerpts[item.line] = _excerpt(Reading(item.line, item.value).asked, found)
+        checked.findings += found
         if keep:
             keep(item.line, item.value)
     if not checked.rows:
@@ -123,6 +129,13 @@ def _evaluation(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if isinstance(item, Defect):
             raise TutorError(f"{source}:{item.line}: {item.message}")
         yield item.line, item.value
+
+
+def _excerpt(text: str, findings: Sequence[Finding]) -> str:
+    for finding in findings:
+        text = redact(text, finding.found, finding.rule) if finding.found else text
+    shown = " ".join(text[:2 * EXCERPT].split())
+    return shown if len(shown) <= EXCERPT else f"{shown[:EXCERPT]}..."
 
 
 def _masked(rule: str, text: str) -> str:
