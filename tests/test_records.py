@@ -5,6 +5,9 @@ import gzip
 import json
 import random
 import re
+import sys
+from datetime import date
+from types import SimpleNamespace
 
 import pyarrow
 import pyarrow.parquet
@@ -250,6 +253,20 @@ def _bytes_mutated(data: bytes, chance: random.Random) -> bytes:
         return mutate(data, chance)
     except UnicodeDecodeError:  # no text to write in another encoding
         return data[:len(data) // 2]
+
+
+def test_a_hub_dataset(monkeypatch):
+    """Rows as the hub streams them: with dates, bytes, pictures and NaN in them."""
+    asked = {}
+
+    def load_dataset(name, **options):
+        asked.update(options, name=name)
+        return iter([{"question": Q, "answer": A, "day": date(2026, 1, 2), "picture": b"\x89PNG", "score": float("nan")}])
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    row, = read_file("hub:someone/sums:test", ImportOptions())
+    assert said(row) == PAIR and asked == {"name": "someone/sums", "split": "test", "streaming": True}
+    assert row.value["source"] == "someone/sums:test" and row.value["extra"] == {"day": "2026-01-02", "picture": "<bytes>"}
 
 
 def test_a_line_of_any_length(tmp_path):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -198,7 +199,7 @@ def _read_hub(source: str) -> Iterator[Record | Defect]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON would hold it: pictures and bytes become a note of what they were, dates text; NaN null."""
+    """As JSON would hold it: dates and decimals as text, NaN as null; of pictures and bytes a note that they were there."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -207,7 +208,6 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
-    try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError):
-        return f"<{type(value).__name__}>"
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else f"<{type(value).__name__}>"
