@@ -22,18 +22,18 @@ KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key
 def build_command(
     what: Annotated[str, typer.Argument(help="em (problems), socratic (dialogues) or followup (chats).")],
     out: Annotated[Path, typer.Option(metavar="PATH", help="em: a folder for train.jsonl, val.jsonl and the test splits; else a JSONL.")],
-    train: Annotated[int, typer.Option(min=0, help="Training problems.")] = 200,
-    val: Annotated[int, typer.Option(min=0, help="Validation problems.")] = 0,
-    test: Annotated[int, typer.Option(min=0, help="Problems of each test split: values, wordings, types.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Everything is a function of it.")] = 1,
-    n: Annotated[int, typer.Option("--n", min=1, help="Dialogues or chats.")] = 1000,
+    train: Annotated[int | None, typer.Option(min=0, help="em: training problems (200).")] = None,
+    val: Annotated[int | None, typer.Option(min=0, help="em: validation problems (0).")] = None,
+    test: Annotated[int | None, typer.Option(min=0, help="em: problems of each test split: values, wordings, types (50).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Everything is a function of it, but what a model writes (1).")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, help="socratic, followup: dialogues or chats (1000).")] = None,
     source: Annotated[str | None, typer.Option("--from", metavar="FILE", help="followup: word problems, GSM8K imported.")] = None,
-    exchanges: Annotated[int, typer.Option(min=0, max=6, help="Of every dialogue, 2 to 6; 0 for any of these.")] = 0,
-    topic: Annotated[str, typer.Option(help="With --endpoint: what the dialogues are about.")] = "electrostatics",
-    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="OpenAI-compatible; without one our own generator writes.")] = None,
-    model: Annotated[str | None, typer.Option(help="The endpoint's model.")] = None,
-    concurrent: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 4,
-    price: Annotated[str, typer.Option(metavar="IN/OUT", help="Dollars for a million tokens, to show the cost.")] = "0/0",
+    exchanges: Annotated[int | None, typer.Option(min=2, max=6, help="socratic: of every dialogue (any of these; a model: 4).")] = None,
+    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="socratic: OpenAI-compatible; else our own generator writes.")] = None,
+    model: Annotated[str | None, typer.Option(help="With --endpoint: which model of its.")] = None,
+    topic: Annotated[str | None, typer.Option(help="With --endpoint: what the dialogues are about (electrostatics).")] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, help="With --endpoint: requests at the same time (4).")] = None,
+    price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="With --endpoint: dollars for a million tokens.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Generate training data.
@@ -51,15 +51,36 @@ def build_command(
 
     Example: tutor data build socratic --topic circuits --n 50 --endpoint http://localhost:11434/v1 --model qwen2.5 --out s.jsonl
     """
-    if what == "followup":
-        _build_followup(out, n, seed, source, as_json)
-        return
-    if what == "socratic":
-        _build_socratic(out, n, exchanges, seed, _job(endpoint, model, topic, n, exchanges, concurrent, price), as_json)
-        return
+    _check_kind(what)
+    remote: dict[str, object] = {"--model": model, "--topic": topic, "--concurrent": concurrent, "--price": price}
+    mine: dict[str, dict[str, object]] = {"em": {"--train": train, "--val": val, "--test": test, "--seed": seed},
+            "socratic": {"--n": n, "--exchanges": exchanges, "--endpoint": endpoint, **({} if endpoint else {"--seed": seed})},
+            "followup": {"--n": n, "--from": source, "--seed": seed}}
+    if endpoint:
+        mine["socratic"] |= remote
+    every = {**remote, **{name: value for options in mine.values() for name, value in options.items()}, "--seed": seed}
+    _check_options(what if not endpoint else f"{what} with --endpoint", every, mine[what])
+    if what == "em":
+        _build_em(out, 200 if train is None else train, val or 0, 50 if test is None else test, 1 if seed is None else seed, as_json)
+    elif what == "followup":
+        _build_followup(out, n or 1000, 1 if seed is None else seed, source, as_json)
+    else:
+        job = _job(endpoint, model, topic or "electrostatics", n or 1000, exchanges or 4, concurrent or 4, price or "0/0")
+        _build_socratic(out, n or 1000, exchanges or 0, 1 if seed is None else seed, job, as_json)
+
+
+def _check_options(what: str, given: dict[str, object], allowed: dict[str, object]) -> None:
+    """An option that would do nothing is an error."""
+    from mlxtutor.errors import TutorError
+
+    for name, value in given.items():
+        if value is not None and name not in allowed:
+            raise TutorError(f"{name} does nothing for {what} (allowed: {', '.join(allowed)})")
+
+
+def _build_em(out: Path, train: int, val: int, test: int, seed: int, as_json: bool) -> None:
     from mlxtutor.problems.dataset import MANIFEST, build_splits, check_place, count_rows, write_splits
 
-    _check_suite(what)
     check_place(out)
     with console.err.status("composing problems"):
         splits = build_splits(train, val, test, seed)
@@ -72,7 +93,7 @@ def build_command(
     console.out.print(f"\nwritten to {out}: {', '.join([*manifest['files'], MANIFEST])}", markup=False, soft_wrap=True)
 
 
-def _check_suite(name: str) -> None:
+def _check_kind(name: str) -> None:
     from mlxtutor.errors import TutorError
 
     if name not in KINDS:
@@ -108,7 +129,7 @@ def _job(endpoint: str | None, model: str | None, topic: str, n: int, exchanges:
         price_in, price_out = map(float, price.split("/"))
     except ValueError:
         raise TutorError(f'--price "{price}" is no price (for example 0.15/0.6, for a million tokens in and out)') from None
-    return Job(endpoint, model, topic, n, exchanges or 4, concurrent, os.environ.get(KEY, ""), price_in=price_in, price_out=price_out)
+    return Job(endpoint, model, topic, n, exchanges, concurrent, os.environ.get(KEY, ""), price_in=price_in, price_out=price_out)
 
 
 def _build_socratic(out: Path, n: int, exchanges: int, seed: int, job: Job | None, as_json: bool) -> None:
@@ -129,11 +150,8 @@ def _write_dialogues(out: Path, n: int, exchanges: int, seed: int) -> dict:
     import numpy as np
 
     from mlxtutor.datasets.rows import write_rows
-    from mlxtutor.errors import TutorError
     from mlxtutor.socratic.dialogue import iter_dialogues
 
-    if exchanges == 1:
-        raise TutorError("--exchanges 1 is no dialogue (allowed: 2 to 6, or 0 for any of these)")
     with console.err.status("composing dialogues"):
         rows = list(itertools.islice(iter_dialogues(np.random.default_rng(seed), exchanges), n))
         write_rows(out, rows)

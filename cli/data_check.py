@@ -38,6 +38,8 @@ def check_command(
     """
     from mlxtutor.quality.checking import CheckOptions, check_file
 
+    if fix:
+        console.check_other(fix, [file, *(against or ())])
     tokenizer = load_tokenizer(model) if model else None
     with console.err.status("checking"):
         checked = check_file(file, CheckOptions(tuple(against or ()), context, names, tuple(rules or ())), tokenizer)

@@ -63,15 +63,17 @@ def split_command(
     from mlxtutor.datasets.rows import write_rows
     from mlxtutor.datasets.splitting import split
     from mlxtutor.errors import TutorError
-    from mlxtutor.records.card import write_card
+    from mlxtutor.records.card import card_path, write_card
     from mlxtutor.records.importing import read_all
 
     shares = {name: share for name, share in (("val", val), ("test", test)) if share}
     if not shares:
         raise TutorError("nothing to split off (give --val or --test a share above 0)")
+    earlier = _earlier_parts(out, file)
     parts = split(list(read_all(file)), shares, np.random.default_rng(seed))
-    for name in parts:
-        console.check_other(out / f"{name}.jsonl", [file])
+    for path in earlier:  # a test part of another split would hold rows of this one's train part
+        path.unlink(missing_ok=True)
+        card_path(path).unlink(missing_ok=True)
     for name, rows in parts.items():
         write_rows(out / f"{name}.jsonl", rows)
         write_card(out / f"{name}.jsonl", console.command_line(), [file], {"rows": len(rows)}, seed=seed)
@@ -81,3 +83,17 @@ def split_command(
         return
     told = ", ".join(f"{name}.jsonl {count:,}" for name, count in counts.items())
     console.out.print(f"written to {out}: {told}", markup=False, soft_wrap=True)
+
+
+def _earlier_parts(folder: Path, file: str) -> list[Path]:
+    """The parts that an earlier split wrote here; TutorError for any other file in their place."""
+    from mlxtutor.errors import TutorError
+    from mlxtutor.records.card import read_card
+
+    found = [path for name in ("train", "val", "test") if (path := folder / f"{name}.jsonl").exists()]
+    console.check_other(folder / "train.jsonl", [file])
+    for path in found:
+        console.check_other(path, [file])
+        if not str((read_card(path) or {}).get("command", "")).startswith("tutor data split"):
+            raise TutorError(f"{path}: not written by tutor data split, or changed since (move it away, or give another folder)")
+    return found

@@ -73,14 +73,31 @@ def test_check_mix_split(tutor, records, tmp_path):
     assert card(parts / "val.jsonl")["rows"] == 6
 
 
+def test_a_new_split_leaves_nothing_of_an_old_one(tutor, records, tmp_path):
+    rows, clean, parts = tmp_path / "rows.jsonl", tmp_path / "clean.jsonl", tmp_path / "parts"
+    tutor("import", records, "--licence", "MIT", "--out", rows)
+    tutor("check", rows, "--fix", clean)
+    assert tutor("split", clean, "--val", 0.2, "--test", 0.2, "--out", parts)[0] == 0
+    assert tutor("split", clean, "--val", 0.2, "--out", parts)[0] == 0
+    assert sorted(path.name for path in parts.glob("*.jsonl")) == ["train.jsonl", "val.jsonl"]
+    (parts / "val.jsonl").write_text("mine\n")
+    code, _, err = tutor("split", clean, "--val", 0.2, "--out", parts)
+    assert code == 1 and "not written by tutor data split, or changed since" in " ".join(err.split())
+    assert (parts / "val.jsonl").read_text() == "mine\n"
+
+
 @pytest.mark.parametrize("words, wanted", [
+    (["build", "socratic", "--topic", "moons", "--out", "x.jsonl"], "--topic does nothing for socratic (allowed: --n, --exchanges"),
+    (["build", "followup", "--train", "3", "--out", "x.jsonl"], "--train does nothing for followup"),
+    (["build", "socratic", "--endpoint", "http://localhost:1/v1", "--out", "x.jsonl"], "--endpoint needs --model"),
+    (["check", "app.json", "--against", "app.json", "--fix", "app.json"], "app.json: an input of this command"),
     (["import", "none.json", "--out", "x.jsonl"], "none.json: can't be read (No such file or directory)"),
     (["import", "app.json", "--out", "app.json"], "app.json: an input"),
     (["import", "app.json", "--out", "x.jsonl", "--format", "csv"], 'no format "csv" (allowed: messages, conversations, '),
     (["import", "app.json", "--out", "x.jsonl", "--format", "gsm8k", "--balanced", "moon"], 'no "moon" to balance by (has: id'),
     (["check", "app.json", "--rule", "dupes"], 'no rule "dupes" (allowed: schema, '),
     (["check", "app.json", "--against", "none.json"], "none.json: can't be read"),
-    (["check", "app.json", "--fix", "app.json"], "app.json: the file that is checked"),
+    (["check", "app.json", "--fix", "app.json"], "app.json: an input of this command"),
     (["mix", "app.json:0", "--out", "x.jsonl"], "the weight is 0"),
     (["mix", "app.json", "--out", "app.json"], "app.json: an input"),
     (["split", "app.json", "--out", "parts", "--val", "0"], "nothing to split off"),

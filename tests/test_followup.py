@@ -107,6 +107,13 @@ def test_an_unclear_number_is_left_alone():
     assert recompute(read_problem(row), "8", "9") is None  # the 16 of the last step may be either
 
 
+@pytest.mark.parametrize("question, answer, old", [
+    ("He triples his 3 boxes. How many?", "3*3 = <<3*3=9>>9\n9+1 = <<9+1=10>>10\n#### 10", "3"),
+    ("He uses one-fifth of 10 g of butter, 5 times. How much?", "10/5 = <<10/5=2>>2\n2*5 = <<2*5=10>>10\n#### 10", "10")])
+def test_numbers_said_in_words_are_unclear(question, answer, old):
+    assert recompute(read_problem(gsm8k(question, answer)), old, "30") is None
+
+
 def test_word_problems():
     rows = [row for seed in range(30) for row in iter_word_followups([NATALIA], np.random.default_rng(seed))]
     assert {row["tags"][0] for row in rows} == {"step", "what_if", "correction"}

@@ -126,6 +126,20 @@ def test_groups_never_straddle():
     assert split(rows, {"val": 0.1, "test": 0.1}, np.random.default_rng(1)) == parts
 
 
+def test_follow_ups_stay_with_what_they_follow():
+    """`group` may be another row's id; rows with one first question are one thing; a crowd doesn't hide a chain."""
+    chance = random.Random(5)
+    first, other = row("one", chance, id="a", source="s"), row("two", chance, id="b", source="s")
+    follow = row("three", chance, id="a-what_if", group="a", source="s")
+    again = {"messages": [other["messages"][0], {"role": "assistant", "content": "Something else entirely."}]}
+    assert sorted(map(sorted, group_rows([first, other, follow, again]))) == [[0, 2], [1, 3]]
+    words = WORDS[:40]
+    crowd = [" ".join([f"x{n}", *words]) for n in range(25)]
+    chain = [" ".join([*words[:37], "b1", "b2"]), " ".join([*words[:35], "c1", "b1", "b2"])]
+    rows = [{"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}]} for text in [*crowd, *chain]]
+    assert len(group_rows(rows)) == 1
+
+
 def test_groups_of_rows_that_are_all_alike():
     rows = [row("same", random.Random(1)) for _ in range(20)]
     assert [len(group) for group in group_rows(rows)] == [20]

@@ -79,11 +79,12 @@ def test_near_duplicates(tmp_path, problems):
 
 def test_repeats_are_those_that_differ_in_case_and_space_only(tmp_path):
     question = "A charge of 3 C sits at rest near a wall. What is the field 2 m away from it?"
-    checked = check(tmp_path, [chat(question), chat(question.upper().replace(" ", "  ")), chat(question.replace("3 C", "4 C"))])
+    shouted = question.replace("charge", "CHARGE").replace("What", "what").replace(" ", "  ")
+    checked = check(tmp_path, [chat(question), chat(shouted), chat(question.replace("3 C", "4 C")), chat(question.replace("2 m", "2 M"))])
     assert lines(checked, "repeated") == {2}
-    finding, = (finding for finding in checked.findings if finding.rule == "near-duplicate")
-    assert (finding.line, finding.other, finding.certain) == (3, 1, False)
-    assert finding.message.endswith("like line 1, with other numbers")
+    found = [finding for finding in checked.findings if finding.rule == "near-duplicate"]
+    assert [(finding.line, finding.other, finding.certain) for finding in found] == [(3, 1, False), (4, 1, False)]
+    assert found[0].message.endswith("like line 1, with other numbers")
 
 
 # ---- contamination
@@ -193,7 +194,8 @@ def test_personal_data(problems):
 @pytest.mark.parametrize("text", [
     "6.02214076e23", "c = 299792458 m/s", "480-120-60-24 = 276", "1.602176634 x 10^-19", "12 000 000 000 N", "1234 5678 9012 3456",
     "v1.2.3.4",
-    "R = 10.0.0.1", "2024-05-17", "user@host", "3@4.5", "from 1000 to 2000", "sk-test", "10 20 30 40 50"])
+    "R = 10.0.0.1", "2024-05-17", "user@host", "3@4.5", "from 1000 to 2000", "sk-test", "10 20 30 40 50",
+    "The secret is F=k*q1*q2/r^2 here", "The number is 299792458 in SI units", "We call it c, which is 299792458 m/s"])
 def test_what_is_no_personal_data(text):
     assert not list(find_personal(text))
 
@@ -264,6 +266,50 @@ def test_fix(tmp_path, problems):
     assert [json.loads(line)["line"] for line in log] == [31, 32, 32, 33, 34, 35]
     again = check_file(str(tmp_path / "clean.jsonl"), CheckOptions())
     assert not [finding for finding in again.findings if finding.certain]
+
+
+def test_fix_knows_records_of_one_line(tmp_path):
+    """In a minified array every record is on line 1."""
+    rows = [chat("What is an ion?", "An ion is the"), chat("Mail me at ada@example.org?"), chat("What is 2+2?"), chat("What is 2+2?")]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    checked = check_file(str(tmp_path / "rows.json"), CheckOptions())
+    fix_file(str(tmp_path / "rows.json"), checked.findings, tmp_path / "clean.jsonl")
+    clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text().splitlines()]
+    assert [row["messages"][0]["content"] for row in clean] == ["Mail me at [email]?", "What is 2+2?"]
+    assert len({row["id"] for row in clean}) == 2
+
+
+def test_fix_leaves_no_personal_data(tmp_path):
+    rows = [chat("mÃ¼ller@example.org?", student_email="kid@example.org"), chat("ann@example.org or joann@example.org?")]
+    checked = check(tmp_path, rows)
+    fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text().splitlines()]
+    assert clean[0]["extra"] == {"student_email": "[email]"} and "@" not in json.dumps(clean)
+    assert clean[1]["messages"][0]["content"] == "[email] or [email]?"
+
+
+def test_a_long_lecture_makes_no_duplicates(tmp_path):
+    lecture = " ".join(f"word{n}" for n in range(200))
+    rows = [chat("Which tense has will print?", f"Answer: future\n\n{lecture}"), chat("Which tense has printed?", f"Answer: past\n\n{lecture}")]
+    found, = (finding for finding in check(tmp_path, rows).findings if finding.rule == "near-duplicate")
+    assert not found.certain
+
+
+def test_complete_answers_are_left(tmp_path):
+    ends = "The ion is Cl-", "He wrote it in C++", "That is what it is made of", "\\[a \\\\[4pt] b\\]"
+    rows = [chat("What is it?", end) for end in ends]
+    assert not [finding for finding in check(tmp_path, rows).findings if finding.certain]
+
+
+def test_a_test_question_in_a_later_turn(tmp_path):
+    rows = [{"messages": [*chat("Hello there, tutor.")["messages"], *chat("What is the capital of France?")["messages"]], "licence": "MIT"}]
+    assert lines(check(tmp_path, rows, against=[chat("What is the capital of France?")]), "contamination") == {1}
+
+
+def test_other_numbers_are_another_problem(tmp_path):
+    question = "A stone of {} kg lies on a table in the middle of the room and nobody touches it. What force does the table exert on it?"
+    found, = (finding for finding in check(tmp_path, [chat(question.format(7))], against=[chat(question.format(95))]).findings)
+    assert found.rule == "contamination" and not found.certain
 
 
 def test_nothing_is_left(tmp_path):

@@ -132,7 +132,7 @@ def test_a_call_that_is_wrong_stays_text():
     ({"messages": [{"role": "wizard", "content": "x"}]}, r'unknown role "wizard" \(known: system, .*'),
     ({"messages": [{"role": "user", "content": "x"}]}, r"no answer of the assistant's"),
     ({"question": Q, "choices": ["a", "b"], "answer": 2}, r'"answer" is 2 \(a choice from 0 to 1 is expected\)'),
-    ({"question": Q, "answer": A, "weight": -1}, r'"weight" is -1 \(a number above 0 is expected\)'),
+    ({"question": Q, "answer": A, "weight": -1}, r'"weight" is -1 \(a number above 0, up to 1,000,000, is expected\)'),
     ({"question": Q, "answer": ["x"]}, r'"answer" is a list \(a text is expected\)'),
 ])
 def test_what_is_wrong_is_said(record, message):
@@ -140,6 +140,35 @@ def test_what_is_wrong_is_said(record, message):
     assert isinstance(defect, Defect)
     assert defect.line == 7
     assert re.fullmatch(message, defect.message)
+
+
+def test_what_a_reviewer_found():
+    """ScienceQA's letter stands in for its number; a heading is no final answer; not every label is a speaker."""
+    science = {"question": "Which is a metal?", "choices": ["wood", "glass", "iron"]}
+    assert row_of({**science, "answer_letter": "C"}).value["final_answer"] == "C"
+    assert row_of({**science, "answer": "2"}).value["final_answer"] == "C"
+    assert isinstance(to_row(Record(1, {**science, "answer": None}), None, "test", None), Defect)
+    assert isinstance(to_row(Record(1, {**science, "answer": "AB"}), None, "test", None), Defect)
+    headed = "Let me show.\n\n#### Step 1\nAdd 2.\n\n#### Step 2\nx = 5."
+    assert said(row_of({"question": Q, "answer": headed})) == [("user", Q), ("assistant", headed)]
+    context = "Tutor: Divide by two.\nAnswer: 24\nFunction: f(x)=x/2"
+    assert said(row_of({"question": Q, "answer": A, "context": context}))[0] == ("assistant", context.removeprefix("Tutor: "))
+    assert row_of({"question": Q, "answer": A, "weight": "2"}).value["weight"] == 2
+
+
+def test_a_table_holds_texts(tmp_path):
+    (tmp_path / "a.csv").write_text('question,answer\nWhich numbers?,"[2, 3]"\n')
+    row, = read_file(str(tmp_path / "a.csv"), ImportOptions())
+    assert said(row)[1] == ("assistant", "[2, 3]")
+
+
+def test_a_document_loses_no_record():
+    records = [{"question": Q, "answer": A}]
+    wrapped = json.dumps({"meta": {"records": []}, "records": records})
+    assert list(iter_records(wrapped)) == [(1, {"meta": {"records": []}, **records[0]})]
+    assert next(iter_records(json.dumps({"licence": "MIT", "records": records})))[1]["licence"] == "MIT"
+    with pytest.raises(BadJSON, match="two lists of records"):
+        list(iter_records(json.dumps({"records": records, "items": records})))
 
 
 ROWS = [{"question": f"What is {n}+1?", "answer": f"It is {n + 1}."} for n in range(5)]
@@ -184,8 +213,9 @@ def test_an_array_knows_its_lines():
     assert [line for line, _ in iter_records(text)] == [text[:text.index(json.dumps(row["question"]))].count("\n") for row in ROWS]
 
 
-@pytest.mark.parametrize("text, reason", [('{"a": 1, "a": 2}', 'the key "a" stands twice'), ('{"a": NaN}', "NaN is no JSON"),
-                                          ("[" * 100_000, "nested too deeply"), ('{"a"', "character 5"), ("1" * 5000, "digits")])
+@pytest.mark.parametrize("text, reason", [
+    ('{"a": 1, "a": 2}', 'the key "a" stands twice'), ('{"a": NaN}', "NaN is no JSON"), ("[" * 100_000, "nested too deeply"),
+    ("[" * 70 + "]" * 70, "nested too deeply"), ('{"a"', "character 5"), ("1" * 5000, "digits"), ('{"a": 1e999}', "too large")])
 def test_strict_json(text, reason):
     with pytest.raises(BadJSON, match=reason):
         parse_json(text)

@@ -249,8 +249,34 @@ def test_an_interrupted_run_goes_on(endpoint, tmp_path):
     assert len({row["id"] for row in rows}) == 8
 
 
+@pytest.mark.parametrize("left", [b"", b'{"model": "m", "topic": "forces", "exchanges": 2}\n', b'{"model": "m", "topic": "for'])
+def test_a_run_killed_before_its_first_dialogue_goes_on(endpoint, tmp_path, left):
+    (tmp_path / "s.jsonl.partial").write_bytes(left)
+    for _ in range(2):
+        running = generate(job(endpoint().url), tmp_path / "s.jsonl")
+        next(running)
+        running.close()
+    assert list(generate(job(endpoint().url), tmp_path / "s.jsonl"))[-1].accepted == 3
+
+
+def test_counts_go_on_too(endpoint, tmp_path):
+    server = endpoint("no JSON", reply(changed(0, "I get 12 N\u2028for the force, because the charges add up.")))
+    running = generate(job(server.url, n=4, concurrent=1), tmp_path / "s.jsonl")
+    for state in running:
+        if state.accepted == 2:
+            break
+    running.close()
+    last = list(generate(job(server.url, n=4, concurrent=1), tmp_path / "s.jsonl"))[-1]
+    assert (last.accepted, last.tokens_in, sum(last.rejected.values())) == (4, 500, 1)
+    assert "\u2028" in rows_of_bytes(tmp_path / "s.jsonl")[0]["messages"][0]["content"]
+
+
+def rows_of_bytes(path):
+    return [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+
+
 def rows_of_partial(path):
-    return [json.loads(line) for line in path.read_text().splitlines()[1:-1]]
+    return [row for line in path.read_text().splitlines()[1:-1] if (row := json.loads(line)["row"])]
 
 
 def test_another_job_does_not_go_on(endpoint, tmp_path):
@@ -275,3 +301,5 @@ def test_endpoint_mistakes(endpoint, tmp_path):
     assert pauses == [1, 2, 4, 8, 16]
     with pytest.raises(TutorError, match="is no URL"):
         job("localhost:11434")
+    with pytest.raises(TutorError, match="abc"):
+        list(generate(job("http://localhost:abc/v1"), tmp_path / "u.jsonl"))

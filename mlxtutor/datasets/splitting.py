@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlxtutor.errors import TutorError
-from mlxtutor.quality.likeness import Alike
+from mlxtutor.quality.likeness import Groups, digest
+from mlxtutor.text.chat import plain
 
 TRAIN = "train"
+TELLING = 20  # characters of a first question that two rows share only if they are about one thing
 
 
 def split(rows: Sequence[dict[str, Any]], shares: Mapping[str, float], rng: np.random.Generator) -> dict[str, list[dict[str, Any]]]:
@@ -38,22 +39,13 @@ def split(rows: Sequence[dict[str, Any]], shares: Mapping[str, float], rng: np.r
 
 
 def group_rows(rows: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """Row numbers by group: rows with one `group`, and rows that are almost alike, directly or through others."""
-    parent = list(range(len(rows)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = index = parent[parent[index]]
-        return index
-
-    alike, first = Alike(), dict[str, int]()
-    for index, row in enumerate(rows):
-        linked = list(alike.add(row))
-        if row.get("group"):
-            linked.append(first.setdefault(f"{row.get('source')}\n{row['group']}", index))
-        for other in linked:
-            parent[root(index)] = root(other)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(rows)):
-        groups[root(index)].append(index)
-    return list(groups.values())
+    """Row numbers by group: rows with one `group` (which may be another row's id), with one first question, and rows that are almost
+    alike, directly or through others."""
+    groups = Groups()
+    for row in rows:
+        source = row.get("source")
+        names: list[object] = [(source, row[key]) for key in ("id", "group") if row.get(key)]
+        first = next((plain(message["content"]) for message in row.get("messages", ()) if message["role"] == "user"), "")
+        names += [digest([first])] if len(first) >= TELLING else []
+        groups.add(row, names)
+    return groups.groups()

@@ -19,6 +19,12 @@ from mlxtutor.text.chat import plain
 
 KINDS = ("step", "what_if", "correction")
 LARGEST = 1e9
+KNOWN = frozenset({2.0, 7.0, 12.0, 24.0, 30.0, 31.0, 52.0, 60.0, 100.0, 365.0, 1000.0})  # of weeks, hours, halves ...: nobody states them
+_WORDS = {"one": (1,), "two": (2,), "three": (3,), "four": (4,), "five": (5,), "six": (6,), "seven": (7,), "eight": (8,), "nine": (9,),
+          "ten": (10,), "eleven": (11,), "twelve": (12,), "dozen": (12,), "twenty": (20,), "thirty": (30,), "forty": (40,), "fifty": (50,),
+          "hundred": (100,), "half": (2, .5), "halv": (2, .5), "twice": (2,), "doubl": (2,), "couple": (2,), "pair": (2,), "both": (2,),
+          "third": (3,), "thrice": (3,), "tripl": (3,), "quarter": (4, .25), "fourth": (4,), "quadrupl": (4,), "fifth": (5,), "sixth": (6,),
+          "seventh": (7,), "eighth": (8,), "ninth": (9,), "tenth": (10,), "first": (1,), "second": (2,)}
 _TOKEN = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _STATED = re.compile(r"(?<![\w.,])\$?(\d[\d,]*(?:\.\d+)?)(?![\w/]|[.,]\d)")
 
@@ -53,20 +59,32 @@ def read_problem(row: dict[str, Any]) -> Problem | None:
         return None
     question = plain(messages[0]["content"])
     givens = tuple(number.replace(",", "") for number in _STATED.findall(question))
+    worded = _worded(question)
     steps: list[Step] = []
     for part in messages[1]["content"]:
         if isinstance(part, dict):
-            steps.append(Step(part["calc"], part["result"], tuple(_source(token, givens, steps) for token in _TOKEN.findall(part["calc"]))))
+            sources = tuple(_source(token, givens, steps, worded) for token in _TOKEN.findall(part["calc"]))
+            steps.append(Step(part["calc"], part["result"], sources))
     if len(steps) < 2 or str(row.get("final_answer", "")).replace(",", "") != steps[-1].result.replace(",", ""):
         return None
     return Problem(row, question, givens, tuple(steps))
 
 
-def _source(token: str, givens: Sequence[str], steps: Sequence[Step]) -> tuple[str, Any]:
+def _worded(question: str) -> frozenset[float]:
+    """Numbers that a question says in words or fractions."""
+    plain_words = re.findall(r"[a-z]+", question.casefold())
+    told = {value for word in plain_words for start, values in _WORDS.items() if word.startswith(start) for value in values}
+    fractions = {float(part) for pair in re.findall(r"(\d+)\s*/\s*(\d+)", question) for part in pair}
+    return frozenset(told | fractions)
+
+
+def _source(token: str, givens: Sequence[str], steps: Sequence[Step], worded: frozenset[float]) -> tuple[str, Any]:
+    """Where a number comes from; unclear where it may be from several places."""
     value = float(token)
     found: list[Any] = [index for index, step in enumerate(steps) if step.value == value]
     found += ["given"] if any(float(given) == value for given in givens) else []
-    return token, "wording" if not found else found[0] if len(found) == 1 else "unclear"
+    found += ["wording"] if value in worded or not found or found == ["given"] and value in KNOWN else []
+    return token, found[0] if len(found) == 1 else "unclear"
 
 
 def recompute(problem: Problem, old: str, new: str) -> list[Step] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlxtutor.datasets.stats import describe_lengths
@@ -73,13 +73,14 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
     for item in read_file(source, ImportOptions()):
         checked.rows += 1
         if isinstance(item, Defect):
-            checked.findings.append(Finding(item.line, item.rule, item.message))
+            checked.findings.append(Finding(item.line, item.rule, item.message, number=item.number))
             continue
         found = [Finding(item.line, "picture", note) for note in item.notes if note.startswith(NEEDS_PICTURE)]
-        found += checks.row(item.line, item.value, checked)
+        read = Reading(item.line, item.value, item.number)
+        found += checks.row(read, checked)
         if found:
-            checked.excerpts[item.line] = _excerpt(Reading(item.line, item.value).asked, found)
-        checked.findings += found
+            checked.excerpts[item.line] = _excerpt(read.asked, found)
+        checked.findings += [replace(finding, number=item.number) for finding in found]
         if keep:
             keep(item.line, item.value)
     if not checked.rows:
@@ -88,7 +89,7 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
     checked.findings += _licences(checked.licences, checks.first)
     if options.only:
         checked.findings = [finding for finding in checked.findings if finding.rule in options.only]
-    checked.findings.sort(key=lambda finding: (finding.line, list(RULES).index(finding.rule)))
+    checked.findings.sort(key=lambda finding: (finding.line, finding.number, list(RULES).index(finding.rule)))
     return checked
 
 
@@ -102,16 +103,15 @@ class _Checks:
         self.languages: list[tuple[int, str]] = []
         self.first: dict[tuple[str, str], int] = {}
 
-    def row(self, line: int, row: dict[str, Any], checked: Checked) -> Iterator[Finding]:
+    def row(self, read: Reading, checked: Checked) -> Iterator[Finding]:
         """Findings of a row; lengths, language and licence are noted on the way."""
-        read = Reading(line, row)
-        texts = read.texts
+        line, row, texts = read.line, read.row, read.texts
         checked.characters.append(sum(map(len, texts)))
         if self.tokenizer and "messages" in row:
             checked.tokens.append(len(encode_chat(self.tokenizer, row["messages"])[0]))
         yield from check_shape(line, row, self.tokenizer, self.options.context)
         yield from check_encoding(line, texts)
-        found = {pair for text in texts for pair in find_personal(text, self.options.names)}
+        found = {pair for text in (*texts, *other_texts(row)) for pair in find_personal(text, self.options.names)}
         yield from (Finding(line, rule, _masked(rule, text), found=text) for rule, text in sorted(found))
         repeated = self.repeats.check(read)
         contradiction = None if repeated and repeated.rule == "repeated" else self.contradictions.check(read)
@@ -132,10 +132,23 @@ def _evaluation(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _excerpt(text: str, findings: Sequence[Finding]) -> str:
-    for finding in findings:
-        text = redact(text, finding.found, finding.rule) if finding.found else text
+    text = redact(text, any(finding.rule == "name" for finding in findings))
     shown = " ".join(text[:2 * EXCERPT].split())
     return shown if len(shown) <= EXCERPT else f"{shown[:EXCERPT]}..."
+
+
+def other_texts(row: dict[str, Any]) -> Iterator[str]:
+    """Every text of a row besides what is said: personal data hides in `extra` too."""
+    def texts(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list)):
+            for item in value.values() if isinstance(value, dict) else value:
+                yield from texts(item)
+
+    for key, value in row.items():
+        if key not in ("id", "messages", "text"):
+            yield from texts(value)
 
 
 def _masked(rule: str, text: str) -> str:

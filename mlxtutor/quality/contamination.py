@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlxtutor.quality.findings import Finding
-from mlxtutor.quality.likeness import REWORDED, Near, Reading, digest
-from mlxtutor.quality.words import Question, Rarity
+from mlxtutor.quality.likeness import REWORDED, Kept, Near, Reading, digest, most_like
+from mlxtutor.quality.words import Question, Rarity, numbers, question_of, words
 
 STRETCH = 13      # words in a row that no two texts share by chance. Source: Brown et al. 2020, appendix C
 TELLING = 4       # stems of a question by which candidates are looked up
@@ -29,8 +29,11 @@ class Leaks:
         self._rarity = Rarity()
         for line, row in rows:
             read = Reading(line, row)
-            self._exact.setdefault(digest([read.asked]), line)
-            self._near.find(read.asked_words, line)
+            for turn in {read.asked, *read.turns}:
+                self._exact.setdefault(digest([turn]), line)
+            if sketched := self._near.sketch(read.asked_words):
+                own, sketch = sketched
+                self._near.add(sketch, Kept(line, line, own, numbers(read.asked_words)))
             for stretch in set(_stretches(read.asked_words)):
                 self._stretches[stretch] = 0 if stretch in self._stretches else line
             self._questions.append((line, read.question))
@@ -44,16 +47,30 @@ class Leaks:
         return sorted(question.stems, key=lambda stem: (self._rarity.counts[stem], stem))[:2 * TELLING]
 
     def check(self, read: Reading) -> Finding | None:
-        line = read.line
-        if exact := self._exact.get(digest([read.asked])):
-            return _finding(line, exact, "a question of the evaluation")
-        if near := self._near.find(read.asked_words, line, add=False):
-            return _finding(line, near[0].line, f"{100 * near[1]:.0f} % like a question of the evaluation")
-        if reworded := self._reworded(read.question):
-            return _finding(line, reworded, "a question of the evaluation in other words")
+        """Every turn of the user's is held against the questions; of everything said, the stretches."""
+        turns = list(dict.fromkeys([read.asked, *read.turns]))
+        for text in turns:
+            if exact := self._exact.get(digest([text])):
+                return _finding(read.line, exact, "a question of the evaluation")
+        found = [finding for text in turns if (finding := self._almost(read, text))]
+        if found:
+            return next((finding for finding in found if finding.certain), found[0])
         for stretch in _stretches(read.words):
             if self._stretches.get(stretch):
-                return _finding(line, self._stretches[stretch], f"{STRETCH} words in a row of a question of the evaluation")
+                return _finding(read.line, self._stretches[stretch], f"{STRETCH} words in a row of a question of the evaluation")
+        return None
+
+    def _almost(self, read: Reading, text: str) -> Finding | None:
+        """Near to a question, or that question in other words. With other numbers it is another problem, and left to a person."""
+        found = read.asked_words if text == read.asked else words(text)
+        sketched = self._near.sketch(found)
+        if sketched and (near := most_like(sketched[0], self._near.candidates(sketched[1]))):
+            kept, share = near
+            same = kept.numbers == numbers(found)
+            told = "" if same else ", with other numbers"
+            return _finding(read.line, kept.line, f"{100 * share:.0f} % like a question of the evaluation{told}", same)
+        if reworded := self._reworded(read.question if text == read.asked else question_of(text)):
+            return _finding(read.line, reworded, "a question of the evaluation in other words")
         return None
 
     def _reworded(self, question: Question) -> int:
@@ -86,5 +103,5 @@ def _stretches(found: list[str]) -> Iterable[int]:
     return (hash(tuple(found[start:start + STRETCH])) for start in range(len(found) - STRETCH + 1))
 
 
-def _finding(line: int, other: int, message: str) -> Finding:
-    return Finding(line, "contamination", f"{message} (its line {other})", other)
+def _finding(line: int, other: int, message: str, certain: bool = True) -> Finding:
+    return Finding(line, "contamination", f"{message} (its line {other})", other, certain=certain)

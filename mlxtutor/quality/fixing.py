@@ -19,7 +19,7 @@ from mlxtutor.records.reading import Defect
 
 DROPPED = ("schema", "length", "picture", "empty", "truncated", "repeated", "near-duplicate", "contamination")
 LOG_SUFFIX = ".fixes.jsonl"
-Rule = Callable[[str], str]
+Change = Callable[[str], str]
 
 
 def log_path(out: Path) -> Path:
@@ -32,19 +32,17 @@ def fix_file(source: str, findings: Iterable[Finding], out: Path) -> dict[str, A
 
     Personal data is replaced by `[email]`, `[phone]` ...; wrong decoding is undone; messages after the last answer are cut off.
     """
-    if out.resolve() == Path(source).resolve():
-        raise TutorError(f"{out}: the file that is checked (give another one to --fix)")
-    by_line: dict[int, list[Finding]] = defaultdict(list)
+    by_number: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.certain:
-            by_line[finding.line].append(finding)
+            by_number[finding.number or finding.line].append(finding)
     log: list[dict[str, Any]] = []
     rows = 0
     with open_atomic(out) as file:
         for item in read_file(source, ImportOptions()):
-            row = None if isinstance(item, Defect) else _fixed(item.value, by_line[item.line])
+            row = None if isinstance(item, Defect) else _fixed(item.value, by_number[item.number])
             dropped = row is None
-            log += [_entry(finding, dropped) for finding in by_line[item.line] if _acts(finding, dropped)]
+            log += [_entry(finding, dropped) for finding in by_number[item.number] if _acts(finding, dropped)]
             if row is not None:
                 file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
                 rows += 1
@@ -70,11 +68,10 @@ def _fixed(row: dict[str, Any], findings: list[Finding]) -> dict[str, Any] | Non
     rules = {finding.rule for finding in findings}
     if rules & set(DROPPED):
         return None
-    for finding in findings:
-        if finding.rule in PERSONAL:
-            row = _each_text(row, lambda text, found=finding: redact(text, found.found, found.rule))  # type: ignore[misc]
-        elif finding.rule == "encoding":
-            row = _each_text(row, repair)
+    if "encoding" in rules:
+        row = _each_text(row, repair)
+    if rules & set(PERSONAL):  # what is found after the repair, too
+        row = _each_text(row, lambda text: redact(text, "name" in rules))
     return _answered(row) if "roles" in rules else row
 
 
@@ -86,11 +83,10 @@ def _answered(row: dict[str, Any]) -> dict[str, Any] | None:
     return {**row, "messages": messages[:last + 1]} if asked else None
 
 
-def _each_text(row: dict[str, Any], change: Rule) -> dict[str, Any]:
-    if "text" in row:
-        return {**row, "text": change(row["text"])}
-    return {**row, "messages": [{**message, "content": _content(message["content"], change)} for message in row["messages"]]}
-
-
-def _content(content: Any, change: Rule) -> Any:
-    return change(content) if isinstance(content, str) else [change(part) if isinstance(part, str) else part for part in content]
+def _each_text(value: Any, change: Change, key: str = "") -> Any:
+    """A row with every text in it changed, but for the ids and roles."""
+    if isinstance(value, str):
+        return value if key in ("id", "role", "group") else change(value)
+    if isinstance(value, dict):
+        return {name: _each_text(item, change, name) for name, item in value.items()}
+    return [_each_text(item, change, key) for item in value] if isinstance(value, list) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,16 +15,17 @@ import numpy as np
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.reading import read_final
 from mlxtutor.quality.findings import Finding
-from mlxtutor.quality.words import Question, Rarity, choices, jaccard, numbers, pairs, question_of, words
+from mlxtutor.quality.words import LONGEST_UNIT, Question, Rarity, choices, jaccard, numbers, pairs, question_of, words
 from mlxtutor.text.chat import plain
 
 NEAR = 0.8           # Jaccard of word pairs
 BANDS, ROWS = 14, 5  # MinHash: 1 - (1 - 0.8^5)^14 = 99.6 % of the pairs at 0.8 are compared
-CROWD = 20           # of rows almost like one, so many are kept to compare with
+CROWD = 20           # of rows almost like one, so many are kept to compare others with
 MIN_WORDS = 6        # of a text that can be almost like another
 REWORDED = 0.6       # of the stems of two questions with the same numbers, by weight
 ASKED = 0.5          # of the stems of the shorter asking sentence stand in the other
 _LETTER = re.compile(r"\banswer(?: is)?:? \(?([A-Z])\b")
+_UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
 AGREE = 0.01         # relative: two answers this close are one
 
 
@@ -35,8 +36,8 @@ def row_texts(row: dict[str, Any]) -> list[str]:
 class Reading:
     """A row as the checks read it, each part worked out once."""
 
-    def __init__(self, line: int, row: dict[str, Any]) -> None:
-        self.line, self.row = line, row
+    def __init__(self, line: int, row: dict[str, Any], number: int = 0) -> None:
+        self.line, self.row, self.number = line, row, number or line
         self.texts = row_texts(row)
 
     @cached_property
@@ -44,6 +45,15 @@ class Reading:
         """What the user says, or the text."""
         messages = self.row.get("messages", ())
         return "\n".join(text for text, message in zip(self.texts, messages) if message["role"] == "user") if messages else self.texts[0]
+
+    @cached_property
+    def turns(self) -> list[str]:
+        """What the user says, turn by turn."""
+        return [text for text, message in zip(self.texts, self.row.get("messages", ())) if message["role"] == "user"] or self.texts[:1]
+
+    @cached_property
+    def final(self) -> Any:
+        return final_answer(self)
 
     @cached_property
     def words(self) -> list[str]:
@@ -58,17 +68,27 @@ class Reading:
         return question_of(self.asked)
 
 
-def digest(texts: list[str]) -> bytes:
-    """Of texts without regard to case and white space."""
-    plain_texts = "\x1f".join(" ".join(text.casefold().split()) for text in texts)
-    return hashlib.blake2b(plain_texts.encode(errors="replace"), digest_size=16).digest()
+def digest(texts: Sequence[str]) -> bytes:
+    """Of texts without regard to white space and case, but that of a unit: 3 mC are no 3 MC."""
+    folded = []
+    for text in texts:
+        plain_text = " ".join(text.split())
+        folded.append(plain_text.casefold() + "\x1e".join(_UNIT.findall(plain_text)))
+    return hashlib.blake2b("\x1f".join(folded).encode(errors="replace"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
+    """A text to compare with; of a whole row also what its question and answer are."""
+
     line: int
+    number: int
     pairs: np.ndarray
     numbers: tuple[float, ...]
+    units: tuple[str, ...] = ()
+    asked: np.ndarray | None = None
+    final: Any = None
+    choices: frozenset[str] = frozenset()
 
 
 class Near:
@@ -82,68 +102,121 @@ class Near:
         self._new = lambda: datasketch.MinHash(num_perm=BANDS * ROWS, hashfunc=int)
         self._start = self._new()
         self._index = datasketch.MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
-        self._kept: list[_Kept] = []
-        self._crowd: dict[int, int] = defaultdict(int)
+        self._kept: list[Kept] = []
 
-    def find(self, found: list[str], line: int, add: bool = True) -> tuple[_Kept, float] | None:
-        """The text most like this one, and its Jaccard, where that is at least NEAR."""
-        return max(self.all(found, line, add), key=lambda pair: (pair[1], -pair[0].line), default=None)
-
-    def all(self, found: list[str], line: int, add: bool = True) -> list[tuple[_Kept, float]]:
-        """Every text kept that this one is near to, with their Jaccard."""
+    def sketch(self, found: list[str]) -> tuple[np.ndarray, Any] | None:
+        """Word pairs and their sketch; None for a text that is too short to be almost like another."""
         if len(found) < MIN_WORDS:
-            return []
+            return None
         own = pairs(found)
         sketch = self._start.copy()
         sketch.update_batch(own.tolist())
-        near = [(kept, jaccard(own, kept.pairs)) for kept in (self._kept[index] for index in sorted(self._index.query(sketch)))]
-        near = [(kept, share) for kept, share in near if share >= NEAR]
-        if add and (not near or self._crowd[near[0][0].line] < CROWD):
-            if near:
-                self._crowd[near[0][0].line] += 1
-            self._index.insert(len(self._kept), sketch, check_duplication=False)
-            self._kept.append(_Kept(line, own, numbers(found)))
-        return near
+        return own, sketch
+
+    def candidates(self, sketch: Any) -> list[Kept]:
+        """The texts that share a band with this one, the first first."""
+        return [self._kept[index] for index in sorted(self._index.query(sketch))]
+
+    def add(self, sketch: Any, kept: Kept) -> None:
+        self._index.insert(len(self._kept), sketch, check_duplication=False)
+        self._kept.append(kept)
 
 
-class Alike:
-    """Which of the rows added so far a new one is the same as, or almost the same."""
+def most_like(own: np.ndarray, candidates: Sequence[Kept]) -> tuple[Kept, float] | None:
+    """The first of those that this text is most like, with their Jaccard, where that is at least NEAR."""
+    near = [(jaccard(own, kept.pairs), -index) for index, kept in enumerate(candidates)]
+    share, index = max(near, default=(0.0, 0))
+    return (candidates[-index], share) if share >= NEAR else None
+
+
+class Groups:
+    """Rows that are the same, almost the same, or linked by name, in groups."""
 
     def __init__(self) -> None:
-        self._lines: dict[bytes, int] = {}
+        self._first: dict[object, int] = {}
         self._near = Near()
-        self._count = 0
+        self._parent: list[int] = []
 
-    def add(self, row: dict[str, Any]) -> Iterator[int]:
-        """Their numbers, from 0."""
-        number, self._count = self._count, self._count + 1
-        texts = row_texts(row)
-        first = self._lines.setdefault(digest(texts), number)
-        found = words("\n".join(texts))
-        if first != number:
-            yield first
-        else:
-            yield from (kept.line for kept, _ in self._near.all(found, number))
+    def add(self, row: dict[str, Any], names: Sequence[object] = ()) -> None:
+        """names: whatever the rows of one group share."""
+        number = len(self._parent)
+        self._parent.append(number)
+        read = Reading(number, row)
+        for name in (digest(read.texts), *names):
+            self._link(number, self._first.setdefault(name, number))
+        sketched = self._near.sketch(read.words)
+        if sketched:
+            own, sketch = sketched
+            for kept in self._near.candidates(sketch):  # those that are in the group already need no look
+                if self._root(kept.number) != self._root(number) and jaccard(own, kept.pairs) >= NEAR:
+                    self._link(number, kept.number)
+            self._near.add(sketch, Kept(number, number, own, ()))
+
+    def _root(self, index: int) -> int:
+        while self._parent[index] != index:
+            self._parent[index] = index = self._parent[self._parent[index]]
+        return index
+
+    def _link(self, first: int, second: int) -> None:
+        self._parent[self._root(first)] = self._root(second)
+
+    def groups(self) -> list[list[int]]:
+        """Row numbers by group."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for number in range(len(self._parent)):
+            found[self._root(number)].append(number)
+        return list(found.values())
 
 
 class Repeats:
     """The same row, or almost the same, a second time."""
 
     def __init__(self) -> None:
-        self._lines: dict[bytes, int] = {}
+        self._lines: dict[bytes, tuple[int, int]] = {}
         self._near = Near()
+        self._crowd: dict[int, int] = defaultdict(int)
 
     def check(self, read: Reading) -> Finding | None:
-        first = self._lines.setdefault(digest(read.texts), read.line)
-        if first != read.line:
-            return Finding(read.line, "repeated", f"the same as line {first}", first)
-        match = self._near.find(read.words, read.line)
-        if match is None:
+        number, line = self._lines.setdefault(digest(read.texts), (read.number, read.line))
+        if number != read.number:
+            return Finding(read.line, "repeated", f"the same as {_place(line, number)}", line)
+        sketched = self._near.sketch(read.words)
+        if sketched is None:
             return None
-        kept, share = match
-        same = kept.numbers == numbers(read.words)
-        message = f"{100 * share:.0f} % like line {kept.line}{'' if same else ', with other numbers'}"
-        return Finding(read.line, "near-duplicate", message, kept.line, certain=same)
+        own, sketch = sketched
+        match = most_like(own, self._near.candidates(sketch))
+        first = match[0].number if match else 0
+        if match is None or self._crowd[first] < CROWD:
+            self._crowd[first] += match is not None
+            self._near.add(sketch, Kept(read.line, read.number, own, numbers(read.words), _units(read), pairs(read.asked_words),
+                                         read.final, read.question.choices))
+        return _near_finding(read, *match) if match else None
+
+
+def _place(line: int, number: int) -> str:
+    """Where a row stands, for people: records of one line are told apart by their number."""
+    return f"line {line}" if line == number or line > 1 else f"record {number}"
+
+
+def _near_finding(read: Reading, kept: Kept, share: float) -> Finding:
+    """Certain only where question, numbers and answer are the same too: long explanations make different questions alike."""
+    differs = [what for what, other in (
+        ("numbers", kept.numbers != numbers(read.words)),
+        ("units", kept.units != _units(read)),
+        ("question", _asks_else(read, kept)),
+        ("answer", kept.final != read.final)) if other]
+    told = f", with other {' and '.join(differs)}" if differs else ""
+    message = f"{100 * share:.0f} % like {_place(kept.line, kept.number)}{told}"
+    return Finding(read.line, "near-duplicate", message, kept.line, certain=not differs)
+
+
+def _units(read: Reading) -> tuple[str, ...]:
+    """What stands behind the numbers, in the case in which it stands there."""
+    return tuple(sorted(unit.strip() for text in read.texts for unit in _UNIT.findall(text)))
+
+
+def _asks_else(read: Reading, kept: Kept) -> bool:
+    return kept.choices != read.question.choices or kept.asked is not None and jaccard(pairs(read.asked_words), kept.asked) < NEAR
 
 
 class Contradictions:
@@ -155,7 +228,7 @@ class Contradictions:
         self._rarity = Rarity()
 
     def check(self, read: Reading) -> Finding | None:
-        answer, line = final_answer(read), read.line
+        answer, line = read.final, read.line
         if answer is None or [message["role"] for message in read.row["messages"] if message["role"] != "system"] != ["user", "assistant"]:
             return None  # in a dialogue the last answer isn't that to the first question
         same = self._by_text[digest([read.asked])]

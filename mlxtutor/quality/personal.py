@@ -14,7 +14,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"(?<![\w.+-])[A-Za-z0-9][\w.+-]{{0,63}}@(?:{_LABEL}\.)+[A-Za-z]{{2,24}}\b")
 _DIGITS = re.compile(r"(?<![\w.,^/*=+-])(?:\+|\(|00)?\d[\d ().\u2011-]{6,22}\d(?![\w^]|[.,]\d|\s*[=*/])")
 _GROUPED = re.compile(r"(?:1[ -])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")  # as it is written in North America
-_PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|cell|call|text|whatsapp|fax|ring|dial|number is|reach)\b[^.\n]{0,30}$",
+_PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|whatsapp|fax|(?:call|text|reach|ring) (?:me|us|him|her|them))\b[^.\n]{0,30}$",
                          re.IGNORECASE)
 _CARD = re.compile(r"(?<![\w.])(?:\d{4}[ -]?){3}\d{1,7}(?![\w.]\d|\d)|(?<![\w.])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?!\d)")
 _CARD_START = re.compile(r"(?:4|5[1-5]|2[2-7]|3[47]|6(?:011|5|4[4-9])|35|62)")
@@ -23,8 +23,8 @@ _KEYS = re.compile("|".join((
     r"\bAKIA[0-9A-Z]{16}\b", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b", r"\bgithub_pat_\w{22,}\b", r"\bglpat-[\w-]{20,}",
     r"\bsk-(?:[a-z]+-)?[\w-]{20,}", r"\bhf_[A-Za-z0-9]{30,}\b", r"\bxox[abprs]-[\w-]{10,}", r"\bAIza[\w-]{35}",
     r"\bsk_live_\w{20,}", r"\bnpm_[A-Za-z0-9]{36}\b", r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
-    r"(?i:\b(?:password|passwd|pwd|api[ _-]?key|secret|access[ _-]?token)\b\s*(?:is\s+|[:=]\s*)[\"']?)"
-    r"(?=\S*\d)[^\s\"',;]{7,}[^\s\"',;.)][\"']?")))
+    r"(?i:\b(?:password|passwd|pwd|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\b\s*(?:is\s+|[:=]\s*)[\"']?)"
+    r"(?=\S*\d)[^\s\"',;=*/^()]{7,}[^\s\"',;.)=*/^(][\"']?")))
 _STREET = re.compile(r"\b\d{1,5}[a-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|"
                      r"Blvd|Court|Ct|Place|Square|Way|Terrace)\b\.?(?:, [A-Z][A-Za-z ]+)?"
                      r"|\b[A-Z][a-zäöü]+(?:straße|strasse|weg|gasse|platz) \d{1,4}[a-z]?\b")
@@ -100,6 +100,12 @@ def _is_public_ip(text: str) -> bool:
         return False
 
 
-def redact(text: str, found: str, rule: str) -> str:
-    """The text with what was found replaced by `[email]`, `[phone]` ..."""
-    return text.replace(found, f"[{rule}]")
+def redact(text: str, names: bool = False) -> str:
+    """The text with everything found replaced by `[email]`, `[phone]` ..."""
+    spans: list[tuple[int, int, str]] = []
+    for rule, start, end in _candidates(text, names):
+        if not any(start < high and low < end for low, high, _ in spans):
+            spans.append((start, end, rule))
+    for start, end, rule in sorted(spans, reverse=True):
+        text = f"{text[:start]}[{rule}]{text[end:]}"
+    return text

@@ -12,8 +12,9 @@ from mlxtutor.text.tokenizer import Tokenizer
 
 EXCHANGES = (2, 6)  # of a Socratic dialogue
 SOCRATIC = "socratic"  # the tag of one
-_OPEN_END = re.compile(r"(?:[,;:(\[{=+*/\\–-]|(?<!, )\b(?:and|or)"
-                       r"|\b(?:the|a|an|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z")
+# What no complete answer ends with; and what few do.
+_OPEN_END = re.compile(r"(?:[,(\[{]|(?<!, )\b(?:and|or)|\b(?:the|a|an))\s*\Z")
+_DOUBTFUL_END = re.compile(r"(?:[;:=*/\\]|\b(?:of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z")
 
 
 def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, limit: int) -> Iterator[Finding]:
@@ -50,14 +51,15 @@ def _endings(line: int, messages: list[dict]) -> Iterator[Finding]:
         if not text.strip():
             yield Finding(line, "empty", f"message {number}, the {message['role']}'s, is empty")
         elif message["role"] == "assistant" and (why := unfinished(text)):
-            yield Finding(line, "truncated", f"message {number} {why}")
+            yield Finding(line, "truncated", f"message {number} {why}", certain=not _DOUBTFUL_END.search(text))
 
 
 def unfinished(text: str) -> str:
     """Why a text looks cut: it ends in an open word or sign, or a fence, bracket or formula is never closed; "" where it doesn't."""
     if text.count("```") % 2:
         return "has a code fence that isn't closed"
-    if "\\" in text and text.count("$$") % 2 or text.count("\\[") != text.count("\\]"):
+    brackets = [len(re.findall(rf"(?<!\\)\\{re.escape(sign)}", text)) for sign in "[]"]  # `\\[4pt]` is a line's distance
+    if "\\" in text and text.count("$$") % 2 or brackets[0] != brackets[1]:
         return "has a formula that isn't closed"
-    end = _OPEN_END.search(text)
+    end = _OPEN_END.search(text) or _DOUBTFUL_END.search(text)
     return f"ends with {text.strip()[-20:]!r}" if end and text.rstrip() and not text.rstrip().endswith(("*", "**", "---")) else ""

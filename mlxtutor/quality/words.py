@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|[^\W\d_]+")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?|[^\W\d_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _CHOICE = re.compile(r"^[ \t]*\(?([A-Z])[.):][ \t]+(.+)$", re.MULTILINE)
+LONGEST_UNIT = 3  # letters
 STEM = 5  # letters of a word that count: "charged" and "charges" are one
 _STOP = frozenset(re.findall(r"\w+", """
 a an the of in on at by to for from with and or but if then than that this these those it its is are was were be been being has have had
@@ -33,9 +34,16 @@ def _hash(word: str) -> int:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers, full-width and ligature letters as plain ones; `1,000` is 1000."""
+    """Lower-case words and numbers, full-width and ligature letters as plain ones; `1,000` is 1000; a unit keeps its case: mC is no MC."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return [word.replace(",", "") if word[0].isdigit() else word for word in _WORD.findall(plain.casefold())]
+    found, after_number = [], False
+    for word in _WORD.findall(plain):
+        if word[0].isdigit():
+            found.append(word.replace(",", ""))
+        else:
+            found.append(word if after_number and len(word) <= LONGEST_UNIT else word.casefold())
+        after_number = word[0].isdigit()
+    return found
 
 
 def pairs(found: list[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ from mlxtutor.text.calculator import evaluate
 Converted = tuple[dict[str, Any], list[str]]  # the row's fields, notes
 
 _CALL = re.compile(r"<<([^<>=\n]*)=([^<>\n]*)>>")
-_FINAL = re.compile(r"\n*####[ \t]*(.*)\Z", re.DOTALL)
+_FINAL = re.compile(r"\n*####[ \t]*([^\n]*)\n*\Z")
 _NUMBER = re.compile(r"-?[\d,]*\.?\d+|-?\d+\.?")
 _CURRENCY = ("$", "€", "£")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -114,17 +114,17 @@ def _joined_parts(parts: list[Any]) -> Any:
 
 def from_scienceqa(fields: Fields) -> Converted:
     """Question, hint and lettered choices -> letter and choice, the explanation, the lecture. Source: lupantech/ScienceQA."""
-    choices, answer = fields.take("choices"), fields.take("answer", default=0)
+    choices, letter = fields.take("choices"), fields.text("answer_letter").strip()
+    answer = fields.take("answer", default=letter)
     texts = isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)
     if not texts or not 1 < len(choices) <= len(LETTERS):
         raise ValueError(f'"choices" is {kind(choices)} (a list of two or more texts is expected)')
-    if isinstance(answer, str) and answer in LETTERS[:len(choices)]:
-        answer = LETTERS.index(answer)
+    if isinstance(answer, str):
+        answer = int(answer) if answer.isdecimal() else LETTERS.find(answer) if len(answer) == 1 else answer
     if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):
         raise ValueError(f'"answer" is {answer!r} (a choice from 0 to {len(choices) - 1} is expected)')
     question, hint = fields.text("question"), fields.text("hint")
     notes = [NEEDS_PICTURE] if fields.take("image") is not None or _PICTURE.search(f"{question}\n{hint}") else []
-    fields.take("answer_letter")
     lettered = "\n".join(f"{LETTERS[index]}. {choice}" for index, choice in enumerate(choices))
     reply = [f"The answer is {LETTERS[answer]}. {choices[answer]}"]
     more = {"Explanation": fields.text("solution"), "Background": fields.text("lecture")}

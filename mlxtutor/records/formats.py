@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from mlxtutor.records.turns import earlier_turns, turns
 QUESTIONS = ("question", "prompt", "user", "query", "input")
 ANSWERS = ("answer", "response", "assistant", "solution", "target", "output", "completion")
 SYSTEMS = ("system", "system_prompt", "system_message")
+_SOLUTION = re.compile(r"<<[^<>=\n]+=[^<>\n]+>>|\n#### *-?[$\d][\d.,/ %]*\s*\Z")  # a call, or a last line `#### 24`
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _turns_of(fields: Fields, *names: str) -> bool:
 
 def _is_gsm8k(fields: Fields) -> bool:
     answer = fields.left.get("answer")
-    return fields.has("question") and isinstance(answer, str) and ("<<" in answer or "\n####" in answer)
+    return fields.has("question") and isinstance(answer, str) and bool(_SOLUTION.search(answer))
 
 
 FORMATS: dict[str, Format] = {form.name: form for form in (

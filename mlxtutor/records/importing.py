@@ -79,7 +79,7 @@ def read_file(source: str, options: ImportOptions) -> Iterator[Row | Defect]:
     for item in read_source(source):
         row = item if isinstance(item, Defect) else to_row(item, options.format, name, options.licence, options.questions)
         pictured = isinstance(row, Row) and any(note.startswith(NEEDS_PICTURE) for note in row.notes)
-        yield Defect(row.line, "picture", NEEDS_PICTURE) if pictured and options.text_only else row
+        yield Defect(row.line, "picture", NEEDS_PICTURE, row.number) if pictured and options.text_only else row
 
 
 def read_all(source: str) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 WRAPPERS = ("records", "items", "examples", "data", "rows")  # {"records": [...]}
 RECORD_KEYS = frozenset({"messages", "conversations", "question", "prompt", "instruction", "user", "query", "text", "c_h"})
+DEEPEST = 60  # of lists and objects in each other
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -33,13 +34,23 @@ def _constant(name: str) -> NoReturn:
     raise BadJSON(f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise BadJSON(f"the number {text[:20]} is too large")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float)
 
 
 def parse_value(text: str, start: int = 0) -> tuple[Any, int]:
     """The value that begins at `start` -> (value, the position after it); raises BadJSON."""
     try:
-        return _DECODER.raw_decode(text, _skip(text, start))
+        value, end = _DECODER.raw_decode(text, _skip(text, start))
+        if _depth(value) > DEEPEST:
+            raise BadJSON("nested too deeply")
+        return value, end
     except json.JSONDecodeError as error:
         raise BadJSON(f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos - start + 1}", error.pos) from None
     except RecursionError:
@@ -67,19 +78,37 @@ def iter_records(text: str) -> Iterator[tuple[int, Any]]:
     if text[start:start + 1] == "[":
         yield from _elements(text, start)
         return
-    document = parse_json(text)
-    if not isinstance(document, dict):
-        raise BadJSON(f"an array or an object is expected (got {type(document).__name__})")
-    wrapper = next((key for key in WRAPPERS if isinstance(document.get(key), list)), None)
-    if wrapper and not RECORD_KEYS & document.keys():
-        at = re.search(rf'"{wrapper}"\s*:\s*(?=\[)', text)
-        yield from _elements(text, at.end()) if at else ((1, item) for item in document[wrapper])
+    fields = _fields(text, start)
+    lists = [key for key in WRAPPERS if key in fields and isinstance(fields[key][0], list) and fields[key][0]]
+    document = {key: value for key, (value, _) in fields.items()}
+    if lists and not RECORD_KEYS & document.keys():
+        if len(lists) > 1:
+            raise BadJSON(f"two lists of records ({', '.join(lists)}): keep one, or give two files")
+        shared = {key: value for key, value in document.items() if key not in WRAPPERS}
+        for line, value in _elements(text, fields[lists[0]][1]):
+            yield line, {**shared, **value} if isinstance(value, dict) else value
     elif RECORD_KEYS & document.keys():
         yield 1, document
     elif document and all(isinstance(value, dict) for value in document.values()):
-        yield from ((1, {"id": key, **value}) for key, value in document.items())
+        yield from ((text.count("\n", 0, at) + 1, {"id": key, **value}) for key, (value, at) in fields.items())
     else:
         raise BadJSON(f"no records in it (has: {', '.join(map(str, document)) or 'nothing'}; looked for: a list, {', '.join(WRAPPERS)})")
+
+
+def _fields(text: str, start: int) -> dict[str, tuple[Any, int]]:
+    """The fields of the object that is the document, each with the position of its value."""
+    parse_json(text)  # what is wrong with the whole is said first
+    if text[start:start + 1] != "{":
+        raise BadJSON("an array or an object is expected")
+    fields: dict[str, tuple[Any, int]] = {}
+    position = _skip(text, start + 1)
+    while text[position:position + 1] == '"':
+        key, position = parse_value(text, position)
+        at = _skip(text, _skip(text, position) + 1)
+        value, position = parse_value(text, at)
+        fields[key] = value, at
+        position = _skip(text, _skip(text, position) + 1)
+    return fields
 
 
 def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
@@ -97,6 +126,14 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
         if text[position:position + 1] != ",":
             raise BadJSON(f"the array is cut or malformed at character {position + 1}", position)
         position = _skip(text, position + 1)
+
+
+def _depth(value: Any, seen: int = 0) -> int:
+    """How many lists and objects stand around the innermost value; DEEPEST + 1 for any more."""
+    if seen > DEEPEST or not isinstance(value, (dict, list)):
+        return seen
+    inner = value.values() if isinstance(value, dict) else value
+    return max((_depth(item, seen + 1) for item in inner), default=seen + 1)
 
 
 def _skip(text: str, start: int) -> int:

@@ -10,7 +10,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ from mlxtutor.records.json_text import BadJSON, is_utf8, iter_records, parse_jso
 MAX_LINE = 16_000_000       # characters of one record
 MAX_DOCUMENT = 512_000_000  # bytes of a JSON document, which is read whole
 HUB = "hub:"
+NESTED = ("messages", "conversations", "conversation", "choices", "tags", "context", "history", "extra")  # columns that may hold JSON
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet",
             ".txt": "text", ".md": "text"}
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -29,10 +30,11 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 @dataclass(frozen=True)
 class Record:
-    """An object of the source. line: of the file, of a Parquet file or hub dataset the row; from 1."""
+    """An object of the source. line: of the file, of a Parquet file or hub dataset the row; number: among the source's records; from 1."""
 
     line: int
     value: dict[str, Any]
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Defect:
     line: int
     rule: str
     message: str
+    number: int = 0
 
 
 def read_source(source: str) -> Iterator[Record | Defect]:
@@ -55,17 +58,17 @@ def read_source(source: str) -> Iterator[Record | Defect]:
     try:
         kind = _kind(path)
         reader = {"jsonl": _read_lines, "json": _read_document, "csv": _read_table, "text": _read_text}.get(kind)
-        for item in reader(path) if reader else _read_parquet(path):
-            yield _checked(item)
+        for number, item in enumerate(reader(path) if reader else _read_parquet(path), 1):
+            yield _checked(item, number)
     except (OSError, EOFError, zlib.error) as error:
         reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
         raise TutorError(f"{path}: can't be read ({reason})") from None
 
 
-def _checked(item: Record | Defect) -> Record | Defect:
+def _checked(item: Record | Defect, number: int) -> Record | Defect:
     if isinstance(item, Record) and not is_utf8(item.value):
-        return Defect(item.line, "encoding", "not UTF-8 text; save the file as UTF-8")
-    return item
+        return Defect(item.line, "encoding", "not UTF-8 text; save the file as UTF-8", number)
+    return replace(item, number=number)
 
 
 def _kind(path: Path) -> str:
@@ -152,11 +155,11 @@ def _read_table(path: Path) -> Iterator[Record | Defect]:
             elif cells and len(cells) != len(names):
                 yield Defect(line, "schema", f"{len(cells)} cells (the header has {len(names)}: {', '.join(names)[:200]})")
             elif any(cells):
-                yield Record(line, {name: _cell(cell) for name, cell in zip(names, cells)})
+                yield Record(line, {name: _cell(cell) if name in NESTED else cell for name, cell in zip(names, cells)})
 
 
 def _cell(text: str) -> Any:
-    """A cell; one that holds a JSON list or object is that: messages and choices come so."""
+    """A cell; a JSON list or object is that."""
     if text[:1] in ("[", "{") and text[-1:] in ("]", "}"):
         try:
             return parse_json(text)
@@ -195,7 +198,7 @@ def _read_hub(source: str) -> Iterator[Record | Defect]:
     from mlxtutor.datasets.corpus import hub_rows
 
     for line, value in enumerate(hub_rows(source), 1):
-        yield _checked(Record(line, _plain(value)))
+        yield _checked(Record(line, _plain(value)), line)
 
 
 def _plain(value: Any) -> Any:

@@ -22,6 +22,7 @@ LEVELS = {
     "college": ("college", "university", "undergraduate", "undergrad"),
     "adult": ("adult", "adults", "grown-up"),
 }
+HEAVIEST = 1_000_000
 MODES = ("plain", "axiomatic", "both")
 _LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 
@@ -34,6 +35,7 @@ class Row:
     value: dict[str, Any]
     format: str
     notes: tuple[str, ...] = ()
+    number: int = 0
 
 
 def to_row(record: Record, form: str | None, source: str, licence: str | None, questions: bool = False) -> Row | Defect:
@@ -49,11 +51,11 @@ def to_row(record: Record, form: str | None, source: str, licence: str | None, q
         if needs_picture(row.get("messages", [])) and NEEDS_PICTURE not in notes:
             notes = [*notes, NEEDS_PICTURE]
     except ValueError as error:
-        return Defect(record.line, "schema", str(error))
-    row["id"] = row["id"] or f"{source}-{record.line:06d}"
+        return Defect(record.line, "schema", str(error), record.number)
+    row["id"] = row["id"] or f"{source}-{record.number or record.line:06d}"
     row["extra"] = {**row.get("extra", {}), **{key: value for key, value in fields.left.items() if value not in EMPTY}}
     ordered = {key: row[key] for key in KEYS if row.get(key) not in EMPTY}
-    return Row(record.line, ordered, chosen.name, tuple(notes))
+    return Row(record.line, ordered, chosen.name, tuple(notes), record.number)
 
 
 def _check(converted: dict[str, Any], questions: bool) -> None:
@@ -79,13 +81,10 @@ def _described(fields: Fields, source: str, licence: str | None) -> dict[str, An
         "topic": fields.text("topic", "lesson_topic", "subtopic"),
         "tags": _tags(fields.take("tags", default=[])),
         "difficulty": fields.text("difficulty", "grade"),
-        "weight": fields.take("weight"),
+        "weight": _weight(fields.take("weight")),
         "group": fields.text("group", "conversation_id", "dialogue_id", "session_id", "thread_id"),
         "final_answer": fields.text("final_answer"),
     }
-    weight = row["weight"]
-    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight > 0):
-        raise ValueError(f'"weight" is {weight!r} (a number above 0 is expected)')
     level = fields.text("learner_level", "student_level", "audience", "level")
     known = _LEVEL_OF.get(re.sub(r"[\s_]+", " ", level.strip().lower()))
     row["learner_level"] = known or ""
@@ -97,6 +96,17 @@ def _described(fields: Fields, source: str, licence: str | None) -> dict[str, An
     extra = fields.take("extra", default={})
     row["extra"] = extra if isinstance(extra, dict) else {"extra": extra}
     return row
+
+
+def _weight(value: Any) -> Any:
+    """A number above 0, which a table holds as text."""
+    try:
+        weight = float(value) if isinstance(value, str) else value
+    except ValueError:
+        weight = 0
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= HEAVIEST):
+        raise ValueError(f'"weight" is {str(value)[:20]} (a number above 0, up to {HEAVIEST:,}, is expected)')
+    return int(weight) if isinstance(weight, float) and weight.is_integer() else weight
 
 
 def _tags(value: Any) -> list[str]:

@@ -16,6 +16,7 @@ _ROLE_OF = {
     "gpt": "assistant", "bot": "assistant", "ai": "assistant", "model": "assistant", "chatgpt": "assistant", "tutor": "assistant",
     "teacher": "assistant", "answer": "assistant", "a": "assistant", "developer": "system", "observation": "tool", "function": "tool",
 }
+_SPEAKERS = ("human", "student", "learner", "pupil", "user", "tutor", "teacher", "assistant", "system")  # before a colon in a text
 _KEYS = (("role", "content"), ("from", "value"), ("role", "text"), ("user", "text"), ("speaker", "text"))
 _SPEAKER = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]*:[ \t]*", re.MULTILINE)
 
@@ -80,7 +81,7 @@ def earlier_turns(context: Any) -> list[dict]:
         return turns(context, "context")[0]
     if not isinstance(context, str):
         raise ValueError(f'"context" is {kind(context)} (a text or a list of turns is expected)')
-    marks = [mark for mark in _SPEAKER.finditer(context) if mark[1].lower() in (*ROLES, *_ROLE_OF)]
+    marks = [mark for mark in _SPEAKER.finditer(context) if mark[1].lower() in _SPEAKERS]
     if not marks or marks[0].start() != len(context) - len(context.lstrip()):
         return [{"role": "system", "content": context}]
     ends = [mark.start() for mark in marks[1:]] + [len(context)]

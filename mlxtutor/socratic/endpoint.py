@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
+from mlxtutor.records.json_text import is_utf8
 from mlxtutor.shipped import shipped_text
 from mlxtutor.socratic.rules import problems
 
@@ -77,16 +79,13 @@ def generate(job: Job, out: Path, pause: Callable[[float], None] = time.sleep) -
 
     Raises TutorError where the endpoint can't be reached or its model makes no usable dialogue.
     """
-    partial = out.with_name(out.name + ".partial")
-    rows = _accepted_before(partial, job)
-    progress, barren = Progress(accepted=min(len(rows), job.n)), 0
+    partial = _Partial(out.with_name(out.name + ".partial"), job)
+    rows, progress = partial.rows, partial.progress
+    barren = 0
     yield progress
     texts = {_text(row) for row in rows}
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(job.concurrent) as pool, partial.open("a", encoding="utf-8") as file:
-        if not rows:
-            file.write(json.dumps(job.identity) + "\n")
-        number = len(rows)
+    number = progress.asked
+    with ThreadPoolExecutor(job.concurrent) as pool:
         running: set[Future[_Reply]] = set()
         try:
             while len(rows) < job.n:
@@ -101,11 +100,10 @@ def generate(job: Job, out: Path, pause: Callable[[float], None] = time.sleep) -
                     if row:
                         texts.add(_text(row))
                         rows.append({"id": f"socratic-{len(rows):06d}", **row})
-                        file.write(json.dumps(rows[-1], ensure_ascii=False) + "\n")
-                        file.flush()
                         progress.accepted = len(rows)
                     elif reply.row:
                         progress.rejected["the same dialogue again"] += 1
+                    partial.append(rows[-1] if row else None, progress)
                     yield progress
                 if barren >= GIVEN_UP:
                     worst = "; ".join(f"{what} ({count})" for what, count in progress.rejected.most_common(3))
@@ -114,28 +112,41 @@ def generate(job: Job, out: Path, pause: Callable[[float], None] = time.sleep) -
             for future in running:
                 future.cancel()
     write_atomic(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows[:job.n]).encode())
-    partial.unlink()
+    partial.path.unlink()
+
+
+class _Partial:
+    """What an interrupted run leaves: a line for the job, then for every reply the dialogue, if it was one, and the counts so far."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.path, self.progress = path, Progress()
+        lines = self._whole_lines()
+        if lines and lines[0] != job.identity:
+            raise TutorError(f"{path}: of another job ({json.dumps(lines[0])[:200]}); delete it, or write to another file")
+        self.rows: list[dict[str, Any]] = [line["row"] for line in lines[1:] if line["row"]]
+        if lines[1:]:
+            counts = lines[-1]["counts"]
+            self.progress = Progress(**{**counts, "rejected": Counter(counts["rejected"])})
+        written = [job.identity, *lines[1:]]
+        write_atomic(path, b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in written))
+
+    def _whole_lines(self) -> list[dict[str, Any]]:
+        """Up to the line that a kill cut."""
+        lines = []
+        for line in self.path.read_bytes().split(b"\n") if self.path.exists() else ():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+        return lines
+
+    def append(self, row: dict[str, Any] | None, progress: Progress) -> None:
+        with self.path.open("ab") as file:
+            file.write(json.dumps({"row": row, "counts": vars(progress)}, ensure_ascii=False).encode() + b"\n")
 
 
 def _text(row: dict[str, Any]) -> str:
     return "\n".join(message["content"] for message in row["messages"])
-
-
-def _accepted_before(partial: Path, job: Job) -> list[dict[str, Any]]:
-    """The dialogues of an interrupted run of the same job; a line that was cut is left out."""
-    if not partial.exists():
-        return []
-    parsed = []
-    for line in partial.read_text(encoding="utf-8").splitlines():
-        try:
-            parsed.append(json.loads(line))
-        except ValueError:
-            break
-    if not parsed or parsed[0] != job.identity:
-        told = json.dumps(parsed[0]) if parsed else "nothing"
-        raise TutorError(f"{partial}: of another job ({told}); delete it, or write to another file")
-    write_atomic(partial, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in parsed).encode())
-    return parsed[1:]
 
 
 @dataclass
@@ -186,6 +197,8 @@ def read_dialogue(content: str, job: Job) -> dict[str, Any]:
     start, end = content.find("{"), content.rfind("}")
     try:
         data = json.loads(content[start:end + 1])
+        if not is_utf8(data):
+            raise ValueError
         turns = [(str(turn["role"]), str(turn["text"]).strip(), turn.get("question_type")) for turn in data["turns"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Unusable("it is no JSON of the form asked for") from None
@@ -221,8 +234,10 @@ def _post(job: Job, messages: list[dict[str, str]], pause: Callable[[float], Non
                 raise TutorError(f"{job.endpoint}: {reason}") from None
             after = error.headers.get("Retry-After", "")
             waiting = float(after) if after.isdigit() else waiting
-        except (OSError, ValueError) as error:
-            reason = str(getattr(error, "reason", error))
+        except http.client.InvalidURL as error:
+            raise TutorError(f"{job.endpoint}: no URL ({error})") from None
+        except (OSError, ValueError, TypeError, http.client.HTTPException) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
         if attempt < RETRIES:
             pause(waiting)
     raise TutorError(f"{job.endpoint}: no answer after {RETRIES + 1} tries ({reason})")

@@ -12,6 +12,7 @@ from mlxtutor.problems.quantities import KINDS, Value
 from mlxtutor.problems.types import ProblemType, Solved, Step, solve
 
 _PREFIXED = re.compile(r"(-?[\d.]+)e(-?\d+)")
+UNSIGNED = ("m", "m^2", "s", "kg", "F", "ohm", "")  # no quantity in these is negative
 _PAIR = re.compile(r"\{(\w+)\}([*/])\{(\w+)\}")
 
 
@@ -72,7 +73,10 @@ def _edited(solved: Solved, kind: str, symbol: str, old: str, new: str, in_law: 
 
 
 def _square(solved: Solved) -> Iterator[Slip]:
-    """The square of a given is forgotten. Only where doubling it counts four times or a quarter: there the units show it."""
+    """The square of a given is forgotten. Only in a law of a single term, where doubling it counts four times or a quarter: there the
+    units show it."""
+    if re.search(r"[+-]", solved.type.law):
+        return
     for symbol, value in solved.values.items():
         factor, unit, own = growth(solved, symbol), solved.type.unit, si_unit(value)
         if own and factor and any(abs(factor - power) < .01 * power for power in (4, .25)):
@@ -148,7 +152,7 @@ def counterpart(problem: ProblemType) -> ProblemType | None:
 def _sign(solved: Solved) -> Iterator[Slip]:
     """The minus of a charge is left out of a quantity that has a sign."""
     expression = solved.type.steps[-1].expression
-    simple = len(solved.type.steps) == 1 and len(solved.values) < 4 and solved.direction is None
+    simple = len(solved.type.steps) == 1 and len(solved.values) < 4 and solved.direction is None and solved.type.unit not in UNSIGNED
     for symbol, value in solved.values.items() if simple else ():
         if value.si < 0 and f"{{{symbol}}}" in expression:
             wrong = solve(solved.type, {**solved.values, symbol: replace(value, canonical=value.abs)})

@@ -10,6 +10,7 @@ import numpy as np
 from mlxtutor.problems.quantities import Value
 from mlxtutor.problems.types import Given, ProblemType, Solved, Step, solve
 from mlxtutor.shipped import shipped_yaml
+from mlxtutor.text.calculator import evaluate
 
 FAMILY = "word problems"
 
@@ -24,13 +25,15 @@ class WordProblem:
     target: str
     scenes: tuple[str, ...]
     questions: tuple[str, ...]
+    decimals: int = 0  # of the answer
 
     def draw(self, rng: np.random.Generator) -> Solved:
-        """With whole numbers; what is asked for is positive."""
+        """With whole numbers, and an answer that the calculator gives exactly: positive, whole where things are counted, else to cents."""
         while True:
             values = {symbol: _value(rng, symbol, *limits) for symbol, limits in self.ranges.items()}
             solved = solve(self.type, values)
-            if solved.answer > 0:
+            exact = evaluate(solved.expressions[-1])
+            if solved.answer > 0 and abs(solved.answer - exact) < 1e-9 and abs(round(exact, self.decimals) - exact) < 1e-9:
                 return solved
 
     def text(self, rng: np.random.Generator, solved: Solved) -> str:
@@ -57,4 +60,4 @@ def _problem(name: str, fields: dict) -> WordProblem:
     problem = ProblemType(name, FAMILY, tuple(Given(symbol, "number") for symbol in fields["givens"]), fields["law"], (step,), "", "")
     return WordProblem(problem, {symbol: tuple(limits) for symbol, limits in fields["givens"].items()},
                        {symbol: (text,) for symbol, text in fields["names"].items()}, fields["target"], tuple(fields["scenes"]),
-                       tuple(fields["questions"]))
+                       tuple(fields["questions"]), fields.get("decimals", 0))
