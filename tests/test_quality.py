@@ -290,7 +290,8 @@ def test_fix_leaves_no_personal_data(tmp_path):
 
 def test_a_long_lecture_makes_no_duplicates(tmp_path):
     lecture = " ".join(f"word{n}" for n in range(200))
-    rows = [chat("Which tense has will print?", f"Answer: future\n\n{lecture}"), chat("Which tense has printed?", f"Answer: past\n\n{lecture}")]
+    rows = [chat("Which tense has will print?", f"Answer: future\n\n{lecture}"),
+            chat("Which tense has printed?", f"Answer: past\n\n{lecture}")]
     found, = (finding for finding in check(tmp_path, rows).findings if finding.rule == "near-duplicate")
     assert not found.certain
 

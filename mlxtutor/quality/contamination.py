@@ -75,7 +75,7 @@ class Leaks:
 
     def _reworded(self, question: Question) -> int:
         """The line of the question that this one is in other words, 0 for none."""
-        candidates = Counter(index for stem in question.stems for index in self._by_stem.get(stem, ()))
+        candidates = Counter(index for stem in sorted(question.stems) for index in self._by_stem.get(stem, ()))
         best, at = 0.0, 0
         for index, _ in candidates.most_common(3 * TELLING):
             line, other = self._questions[index]

@@ -125,7 +125,7 @@ class Rarity:
         self.counts.update(stems)
 
     def weight(self, stems: frozenset[str]) -> float:
-        return sum(math.log((self.texts + 2) / (self.counts[stem] + 1)) for stem in stems)
+        return math.fsum(math.log((self.texts + 2) / (self.counts[stem] + 1)) for stem in stems)  # in any order the same
 
     def share(self, part: frozenset[str], whole: frozenset[str]) -> float:
         """How much of `part`, by weight, stands in `whole`."""
