@@ -6,6 +6,7 @@ RECIPE ?= micro
 MODEL = $(MODEL_$(RECIPE))
 MODEL_micro := em-tutor
 MODEL_micro-fast := em-tutor-fast
+MODEL_micro-long := em-tutor-long
 QUESTION ?= Two charges, 3 uC and -5 nC, are 20 cm apart. What force acts between them?
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -20,7 +21,7 @@ LORA_SHUFFLE = $(if $(LORA_NO_SHUFFLE),--no-shuffle,--shuffle)
 .PHONY: tutor fast test test-slow lint check-cuda clean help lora-prepare lora-prepare-merged
 
 help:
-	@echo "make tutor [BACKEND=auto|mlx|torch] [RECIPE=micro|micro-fast]   set up, train, ask, chat"
+	@echo "make tutor [BACKEND=auto|mlx|torch] [RECIPE=micro|micro-fast|micro-long]   set up, train, ask, chat"
 	@echo "make test                                                      set up, run the tests"
 	@echo "make lora-prepare LORA_INPUT=FILE [LORA_OUTPUT=FILE]              import, check, fix (docs/data.md)"
 	@echo "make lora-prepare-merged LORA_INPUT=FILE LORA_FOLLOWUP=FILE [LORA_FOLLOWUP_WEIGHT=2] [LORA_SHUFFLE_SEED=42] [LORA_NO_SHUFFLE=1]"

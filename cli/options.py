@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-RECIPE_HELP = "A shipped recipe (micro, micro-fast) or a YAML file."
+RECIPE_HELP = "A shipped recipe (micro, micro-fast, micro-long) or a YAML file."
 Recipe = Annotated[str, typer.Argument(help=RECIPE_HELP)]
 Backend = Annotated[str, typer.Option(help="auto, mlx or torch.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
