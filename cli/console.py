@@ -17,8 +17,8 @@ from rich.text import Text
 from mlxtutor.errors import TutorError
 from mlxtutor.home import Home
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def home() -> Home:

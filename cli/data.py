@@ -70,7 +70,7 @@ def _rows(source: str, seed: int) -> Any:
 
     from mlxtutor.problems.build import iter_rows, trained_types
 
-    if source == "em" and not Path(source).exists():
+    if source == "em" and not Path(source).is_file():
         return iter_rows(trained_types(), "train", np.random.default_rng([seed, 0]))
     from mlxtutor.records.importing import read_all
 

@@ -15,7 +15,8 @@ from .tokenizer import load_tokenizer
 if TYPE_CHECKING:
     from mlxtutor.quality.checking import Checked
 
-SHOWN = 50  # characters of a message on the terminal
+OF_A_RULE, OF_ONE_RULE = 1, 20  # findings shown of every rule, and of one that is asked for
+AROUND = 34  # characters of a line besides the message
 
 
 def check_command(
@@ -50,10 +51,12 @@ def check_command(
     if as_json:
         console.print_json(document)
         return
-    _print_findings(file, checked)
+    _print_findings(checked, OF_ONE_RULE if rules else OF_A_RULE)
     if fixed:
-        changes = f"dropped: {_listed(fixed['dropped'])}; changed: {_listed(fixed['changed'])}"
-        console.out.print(f"{fixed['rows']:,} rows written to {fix}; {changes}", markup=False, soft_wrap=True)
+        console.out.print(f"{fixed['rows']:,} rows written to {fix}", markup=False, soft_wrap=True)
+        for what in ("dropped", "changed", "left"):
+            told = "  left for you to judge" if what == "left" else f"  {what}"
+            console.out.print(f"{told}: {_listed(fixed[what])}", markup=False, soft_wrap=True)
     if report:
         console.out.print(f"the report: {report / 'report.html'}", markup=False, soft_wrap=True)
 
@@ -75,24 +78,27 @@ def _write_report(folder: Path, file: str, checked: Checked, document: dict) -> 
     write_atomic(folder / "report.html", render_report(Path(file).name, checked).encode())
 
 
-def _print_findings(file: str, checked: Checked) -> None:
+def _print_findings(checked: Checked, shown: int) -> None:
     from mlxtutor.quality.checking import lines_by_rule
 
-    rows = []
+    rows, widest = [], max(40, console.out.width - AROUND)
     for rule, found in lines_by_rule(checked.findings).items():
-        message = found[0].message if len(found[0].message) <= SHOWN else found[0].message[:SHOWN - 3] + "..."
-        rows.append([rule, f"{len(found):,}", f"{found[0].line}: {message}"])
+        for index, finding in enumerate(found[:shown]):
+            message = finding.message if len(finding.message) <= widest else finding.message[:widest - 3] + "..."
+            rows.append([rule if not index else "", f"{len(found):,}" if not index else "", f"{finding.line}: {message}"])
     if not rows:
         console.out.print(f"{checked.rows:,} records, nothing found")
         return
-    title = f"{checked.rows:,} records, {len(checked.findings):,} findings"
+    count = len(checked.findings)
+    title = f"{checked.rows:,} records, {count:,} finding{'s' if count > 1 else ''}"
     console.out.print(console.table(title, ["rule", "count", "the first, with its line"], rows, right=(1,)))
     lengths = checked.as_dict()
     for name in ("characters", "tokens"):
         if lengths[name]:
             console.out.print(f"{name} of a row: {lengths[name]['median']:,.0f} in the middle, {lengths[name]['p95']:,.0f} at 95 %, "
                               f"{lengths[name]['max']:,} at most")
-    console.out.print()
+    more = count > len(rows)
+    console.out.print("more of a rule with --rule, all with --json or --report\n" if more else "", style="dim")
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from mlxtutor.records.reading import Defect
     from mlxtutor.records.rows import Row
 
+SHOWN = 3  # lines named of every kind
+
 
 def import_command(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="JSON, JSONL, CSV, Parquet or text, or hub:owner/name.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="JSONL to write; its card goes beside it.")],
     form: Annotated[str | None, typer.Option("--format", help="Read every record as this format instead of recognising it.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Read a field under another name; repeat.")] = None,
     source: Annotated[str | None, typer.Option(help="Where the rows come from; by default the file's name.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of rows that don't say their own, e.g. MIT.")] = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="Leave out what needs a picture.")] = False,
@@ -37,9 +40,10 @@ def import_command(
     Example: tutor data import gsm8k.jsonl --licence MIT --out maths.jsonl
     """
     from mlxtutor.records.card import card_path, write_card
-    from mlxtutor.records.importing import ImportOptions, import_files
+    from mlxtutor.records.importing import ImportOptions, import_files, parse_columns
 
-    options = ImportOptions(form, source, licence, text_only, balanced=balanced, limit=limit, seed=seed)
+    options = ImportOptions(form, source, licence, text_only, balanced=balanced, limit=limit, seed=seed,
+                            columns=parse_columns(columns or []))
     show = _explain if explain else None
     with console.err.status("reading"):
         account = import_files(sources, out, options, show)
@@ -67,10 +71,15 @@ def _explain(source: str, item: Row | Defect) -> None:
 
 def _print_account(account: Account) -> None:
     taken = sum(account.formats.values())
-    rows = [[f"read as {name}", f"{count:,}", ""] for name, count in account.formats.most_common()]
+    rows = [[f"read as {name}", f"{count:,}"] for name, count in account.formats.most_common()]
     for title, counts in (("left out", account.rejected), ("noted", account.notes)):
-        rows += [[f"{title}: {name}", f"{count:,}", account.named[name][0]] for name, count in counts.most_common()]
-    console.out.print(console.table(f"{account.read:,} records, {taken:,} taken", ["", "count", "the first"], rows, right=(1,)))
+        rows += [[f"{title}: {name}", f"{count:,}"] for name, count in counts.most_common()]
+    console.out.print(console.table(f"{account.read:,} records, {taken:,} taken", ["", "count"], rows, right=(1,)))
+    for name in (*account.rejected, *account.notes):
+        for line in account.named[name][:SHOWN]:
+            console.out.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+    if any(len(lines) > SHOWN for lines in account.named.values()):
+        console.out.print("  ... (more in the card, all with --explain)", style="dim")
     if "unknown" in account.licences:
         console.out.print(f"{account.licences['unknown']:,} rows without a licence: say it with --licence", style="yellow")
     console.out.print()

@@ -34,13 +34,13 @@ def mix_command(
     console.check_other(out, [part.source for part in chosen])
     mixed = mix(chosen, np.random.default_rng(seed) if shuffle else None)
     write_rows(out, mixed.rows)
-    counts = {"rows": len(mixed.rows), "read": mixed.read, "repeated": mixed.repeated,
-              "weights": {part.source: part.weight for part in chosen}}
+    read = [{"file": part.source, "weight": part.weight, "rows": count} for part, count in zip(chosen, mixed.read)]
+    counts = {"rows": len(mixed.rows), "read": read, "repeated": mixed.repeated}
     write_card(out, console.command_line(), [part.source for part in chosen], counts, seed=seed if shuffle else None)
     if as_json:
         console.print_json({"file": str(out), **counts})
         return
-    rows = [[part.source, f"{mixed.read[part.source]:,}", f"{part.weight:g}"] for part in chosen]
+    rows = [[part.source, f"{count:,}", f"{part.weight:g}"] for part, count in zip(chosen, mixed.read)]
     console.out.print(console.table("mixed", ["file", "rows", "weight"], rows, right=(1, 2)))
     told = f", {mixed.repeated:,} repeated ones left out" if mixed.repeated else ""
     console.out.print(f"\n{len(mixed.rows):,} rows written to {out}{told}", markup=False, soft_wrap=True)

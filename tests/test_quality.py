@@ -219,7 +219,8 @@ def test_luhn():
 @pytest.mark.parametrize("text, open_end", [
     ("The field is", True), ("It follows that F = k q1 q2 /", True), ("First, we take the", True), ("```python\nx = 1", True),
     ("$$F = ma", False), ("$$\\frac{1}{2}", True), ("So it costs $5 and $6", False), ("The answer is 4", False), ("F = ma", False),
-    ("It is 4.", False), ("- one\n- two", False), ("**Done**", False), ("conjunctions such as and, but, or", False)])
+    ("It is 4.", False), ("- one\n- two", False), ("**Done**", False), ("conjunctions such as and, but, or", False),
+    ("The formula is $A = \\pi r^2", True), ("\\( A = 3", True), ("f(x", True), ("\\frac{1}{2", True), ("f(x) = {1, 2}", False)])
 def test_unfinished(text, open_end):
     assert bool(unfinished(text)) == open_end
 
@@ -240,6 +241,27 @@ def test_encoding_and_language(tmp_path):
     assert lines(checked, "encoding") == {62, 63}
 
 
+def test_short_answers_are_compared(tmp_path):
+    for first, second in (("x = 4", "x = 3"), ("It is 5 m/s.", "It is 7 m/s."), ("7", "8"), ("Answer: yes", "Answer: no"),
+                          ("The correct answer is B.", "The correct answer is C.")):
+        rows = [chat("Is this what comes out of the equation in the end?", answer) for answer in (first, second)]
+        checked = check(tmp_path, rows)
+        assert lines(checked, "contradiction") == {2}, first
+        assert not [finding for finding in checked.findings if finding.certain], first
+
+
+def test_bank_accounts():
+    assert list(find_personal("Pay to DE89 3704 0044 0532 0130 00, please.")) == [("card", "DE89 3704 0044 0532 0130 00")]
+    assert not list(find_personal("Pay to DE89 3704 0044 0532 0130 01, please."))
+
+
+def test_the_log_tells_nobody(tmp_path):
+    checked = check(tmp_path, [{**chat("Write to mia@example.org, +49 30 901820."), "id": "mia@example.org"}])
+    fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    written = (tmp_path / "clean.jsonl").read_text() + log_path(tmp_path / "clean.jsonl").read_text() + json.dumps(checked.as_dict())
+    assert "mia@" not in written and "901820" not in written
+
+
 def test_licences(tmp_path):
     rows = [chat("a?", source="mine"), {**chat("b?", source="theirs"), "licence": "CC BY-NC-SA 4.0"},
             {**chat("c?", source="found"), "licence": ""}]
@@ -256,7 +278,7 @@ def test_fix(tmp_path, problems):
     checked = check(tmp_path, rows)
     counts = fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
     assert counts == {"rows": 33, "dropped": {"repeated": 1, "truncated": 1},
-                      "changed": {"email": 1, "phone": 1, "encoding": 1, "roles": 1}}
+                      "changed": {"email": 1, "phone": 1, "encoding": 1, "roles": 1}, "left": {"licence": 1}}
     clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text(encoding="utf-8").splitlines()]
     asked = [row["messages"][0]["content"] for row in clean[30:]]
     assert asked == ["Mail me at [email] or call [phone].", "30° is the angle?", "Who?"]
@@ -297,7 +319,8 @@ def test_a_long_lecture_makes_no_duplicates(tmp_path):
 
 
 def test_complete_answers_are_left(tmp_path):
-    ends = "The ion is Cl-", "He wrote it in C++", "That is what it is made of", "\\[a \\\\[4pt] b\\]"
+    ends = ("So x = a", "The opposite side is side a", "The ion is Cl-", "He wrote it in C++", "That is what it is made of",
+            "\\[a \\\\[4pt] b\\]")
     rows = [chat("What is it?", end) for end in ends]
     assert not [finding for finding in check(tmp_path, rows).findings if finding.certain]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlxtutor.errors import TutorError
 from mlxtutor.records.benchmarks import calculator_parts
-from mlxtutor.records.importing import ImportOptions, import_files, read_file
+from mlxtutor.records.importing import ImportOptions, import_files, parse_columns, read_file
 from mlxtutor.records.json_text import BadJSON, iter_records, parse_json
 from mlxtutor.records.reading import Defect, Record, read_source
 from mlxtutor.records.rows import Row, to_row
@@ -160,6 +160,18 @@ def test_a_table_holds_texts(tmp_path):
     (tmp_path / "a.csv").write_text('question,answer\nWhich numbers?,"[2, 3]"\n')
     row, = read_file(str(tmp_path / "a.csv"), ImportOptions())
     assert said(row)[1] == ("assistant", "[2, 3]")
+
+
+def test_columns_under_other_names(tmp_path):
+    (tmp_path / "a.csv").write_text("Question;Answer;Level\nWhat?;That.;kids\n;;\n")
+    row, blank = read_file(str(tmp_path / "a.csv"), ImportOptions())
+    assert said(row) == [("user", "What?"), ("assistant", "That.")] and row.value["learner_level"] == "kids"
+    assert (blank.line, blank.rule) == (3, "empty")
+    (tmp_path / "b.csv").write_text("Frage;Antwort\nWas?;Das.\n")
+    row, = read_file(str(tmp_path / "b.csv"), ImportOptions(columns=parse_columns(["Frage=question", "Antwort=answer"])))
+    assert said(row) == [("user", "Was?"), ("assistant", "Das.")]
+    with pytest.raises(TutorError, match="is no pair of names"):
+        parse_columns(["Frage"])
 
 
 def test_a_document_loses_no_record():

@@ -25,10 +25,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Mixed:
-    """rows: each once; read: rows of each part; repeated: those that stood in a part, or in several, already."""
+    """rows: each once; read: rows of each part, in order; repeated: those that stood in a part, or in several, already."""
 
     rows: list[dict[str, Any]]
-    read: dict[str, int]
+    read: list[int]
     repeated: int
 
 
@@ -40,6 +40,8 @@ def parse_part(text: str) -> Part:
     try:
         value = float(weight)
     except ValueError:
+        if Path(path).exists():
+            raise TutorError(f'"{text}": the weight is {weight} (a number above 0 is expected, as in {path}:2)') from None
         return Part(text)
     if not 0 < value < float("inf"):
         raise TutorError(f'"{text}": the weight is {weight} (a number above 0 is expected, as in {path}:2)')
@@ -53,11 +55,12 @@ def mix(parts: Sequence[Part], rng: np.random.Generator | None) -> Mixed:
     sampled stays the one that was asked for. Repeated within a part it has no say of its own.
     """
     rows: dict[bytes, dict[str, Any]] = {}
-    read: dict[str, int] = {}
+    read: list[int] = []
     for part in parts:
         here: set[bytes] = set()
+        read.append(0)
         for row in read_all(part.source):
-            read[part.source] = read.get(part.source, 0) + 1
+            read[-1] += 1
             key = digest(row_texts(row))
             if key not in here:
                 before = weight_of(rows[key]) if key in rows else 0.0
@@ -65,4 +68,4 @@ def mix(parts: Sequence[Part], rng: np.random.Generator | None) -> Mixed:
                 here.add(key)
     mixed = list(rows.values())
     ordered = mixed if rng is None else [mixed[index] for index in rng.permutation(len(mixed))]
-    return Mixed(ordered, read, sum(read.values()) - len(mixed))
+    return Mixed(ordered, read, sum(read) - len(mixed))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.datasets.weights import WEIGHT
 from mlxtutor.text.chat import encode_chat, plain
 from mlxtutor.text.tokenizer import Tokenizer, escape_specials
 
@@ -26,7 +27,7 @@ def describe_rows(rows: Sequence[dict], tokenizer: Tokenizer | None = None) -> d
         "texts": len(rows) - len(chats),
         "messages": sum(map(len, chats)),
         "roles": dict(Counter(m["role"] for messages in chats for m in messages).most_common()),
-        "counts": {key: dict(found.most_common()) for key, found in counts.items() if 0 < len(found) <= MANY},
+        "counts": {key: dict(found.most_common()) for key, found in counts.items() if (key == "weight") < len(found) <= MANY},
         "repeated_prompts": sum(count - 1 for count in prompts.values()),
         "characters": describe_lengths([sum(len(plain(m["content"])) for m in row["messages"]) if "messages" in row else len(row["text"])
                                         for row in rows]),
@@ -36,7 +37,7 @@ def describe_rows(rows: Sequence[dict], tokenizer: Tokenizer | None = None) -> d
 
 def values_of(row: dict, key: str) -> list:
     """What a row says for a key: every one of a list; an imported row keeps under `extra` what has no place of its own."""
-    value = row.get(key, (row.get("extra") or {}).get(key))
+    value = row.get(key, (row.get("extra") or {}).get(key, int(WEIGHT) if key == "weight" else None))
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -56,4 +57,4 @@ def _mask(row: dict, tokenizer: Tokenizer) -> list[bool]:
 def describe_lengths(lengths: Sequence[int]) -> dict[str, float]:
     """total, min, median, 95th percentile, max."""
     low, median, high, top = np.percentile(lengths, [0, 50, 95, 100]) if len(lengths) else (0, 0, 0, 0)
-    return {"total": int(sum(lengths)), "min": int(low), "median": float(median), "p95": float(high), "max": int(top)}
+    return {"total": int(sum(lengths)), "min": int(low), "median": float(median), "p95": round(float(high), 1), "max": int(top)}

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlxtutor.followup.deeper import Deeper, phrases
 from mlxtutor.problems.build import trained_types
+from mlxtutor.problems.quantities import Value
 from mlxtutor.problems.solution import givens, unit_check, worked
 from mlxtutor.problems.types import draw
 from mlxtutor.problems.wording import compose, compose_plain, load_wordings
@@ -116,7 +117,7 @@ class _Row:
 
     def _computed(self, opening: str) -> list[Any]:
         """The opening, then every step through the calculator."""
-        facts = [f"{self.names[symbol][0]} is {value.stated}" for symbol, value in self.solved.values.items()]
+        facts = [f"{self.names[symbol][0]} is {readable(value)}" for symbol, value in self.solved.values.items()]
         listed = capital(" and ".join([", ".join(facts[:-1]), facts[-1]] if len(facts) > 1 else facts))
         symbols = ", ".join(f"{symbol} = {value.stated}" for symbol, value in self.solved.values.items())
         parts: list[Any] = [opening.format(facts=listed, law=self.type.law, givens=symbols, target=self.target)]
@@ -142,6 +143,11 @@ class _Row:
         text = self.pick(phrases()["endings"][level])
         facts = {"target": self.target, "right": right, "rounded": rounded, "check": check, "units": unit_check(self.solved)}
         return str(text.format(**facts, check_low=check[:1].lower() + check[1:] if check[1:2].islower() else check))
+
+
+def readable(value: Value) -> str:
+    """As given, but `8.2 ohm` for `8.2e0 ohm`."""
+    return f"{format_result(value.si)} {si_unit(value)}".strip() if "e0" in value.stated else value.stated
 
 
 def _user(text: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def _row(identity: str, split: str, problem: ProblemType, kind: str, calculator:
     system = [] if calculator else [OFF]
     messages = [*system, {"role": "user", "content": prompt}, {"role": "assistant", "content": reply}]
     return {"id": identity, "type": problem.name, "family": problem.family, "split": split, "kind": kind,
-            "mode": "on" if calculator else "off", "messages": messages, "answer": answer}
+            "mode": "on" if calculator else "off", "licence": "MIT", "messages": messages, "answer": answer}
 
 
 def _answer(solved: Solved, wording: Wording, missing: str | None) -> dict:

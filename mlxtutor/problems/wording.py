@@ -88,7 +88,8 @@ def compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value]
 
 
 def compose_plain(rng: np.random.Generator, wording: Wording, values: dict[str, Value]) -> str:
-    """A scene and a question, both trained ones, without noise or instructions around them."""
+    """A scene and a question, both trained ones, without noise, LaTeX or instructions around them."""
+    values = {symbol: replace(value, printed=value.stated) if "\\" in value.printed else value for symbol, value in values.items()}
     return f"{_fill(rng, _pick(rng, wording.scenes), values, None).strip()} {_pick(rng, wording.questions).strip()}"
 
 

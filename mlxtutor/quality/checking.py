@@ -59,8 +59,8 @@ class Checked:
         return {rule: found[rule] for rule in RULES if found[rule]}
 
     def as_dict(self) -> dict[str, Any]:
-        listed = [{"line": finding.line, "rule": finding.rule, "message": finding.message, "other": finding.other or None}
-                  for finding in self.findings]
+        listed = [{"line": finding.line, "rule": finding.rule, "message": finding.message, "other": finding.other or None,
+                   "certain": finding.certain} for finding in self.findings]
         return {"rows": self.rows, "counts": self.counts, "characters": describe_lengths(self.characters),
                 "tokens": describe_lengths(self.tokens) if self.tokens else None, "findings": listed}
 
@@ -85,7 +85,11 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
             keep(item.line, item.value)
     if not checked.rows:
         raise TutorError(f"{source}: no records in it")
-    checked.findings += rare_languages(checks.languages)
+    rare = list(rare_languages([found[:3] for found in checks.languages]))
+    checked.findings += rare
+    unseen = {finding.number for finding in rare}
+    checked.excerpts |= {line: _excerpt(text, []) for line, number, _, text in checks.languages
+                         if number in unseen and line not in checked.excerpts}
     checked.findings += _licences(checked.licences, checks.first)
     if options.only:
         checked.findings = [finding for finding in checked.findings if finding.rule in options.only]
@@ -100,7 +104,7 @@ class _Checks:
         self.options, self.tokenizer = options, tokenizer
         self.repeats, self.contradictions = Repeats(), Contradictions()
         self.leaks = [Leaks(_evaluation(source)) for source in options.against]
-        self.languages: list[tuple[int, str]] = []
+        self.languages: list[tuple[int, int, str, str]] = []  # line, number, language, how the row begins
         self.first: dict[tuple[str, str], int] = {}
 
     def row(self, read: Reading, checked: Checked) -> Iterator[Finding]:
@@ -117,7 +121,7 @@ class _Checks:
         contradiction = None if repeated and repeated.rule == "repeated" else self.contradictions.check(read)
         leaks = (leak.check(read) for leak in self.leaks)
         yield from (finding for finding in (repeated, contradiction, *leaks) if finding)
-        self.languages.append((line, language_of(row)))
+        self.languages.append((line, read.number, language_of(row), read.asked[:2 * EXCERPT]))
         licence = row.get("source", ""), row.get("licence", NO_LICENCE)
         checked.licences[licence] += 1
         self.first.setdefault(licence, line)
@@ -147,14 +151,14 @@ def other_texts(row: dict[str, Any]) -> Iterator[str]:
                 yield from texts(item)
 
     for key, value in row.items():
-        if key not in ("id", "messages", "text"):
+        if key not in ("messages", "text"):
             yield from texts(value)
 
 
 def _masked(rule: str, text: str) -> str:
     """What was found, but not whole: the report may be shown around."""
     shown = " ".join(text.split())
-    return f"{shown[:4]}...{shown[-2:]} ({len(shown)} characters)" if rule in ("key", "card") else shown
+    return f"{shown[:3]}...{shown[-2:]} ({len(shown)} characters)" if rule != "name" else shown
 
 
 def _licences(counts: Counter[tuple[str, str]], first: dict[tuple[str, str], int]) -> Iterator[Finding]:

@@ -56,8 +56,9 @@ class Leaks:
         if found:
             return next((finding for finding in found if finding.certain), found[0])
         for stretch in _stretches(read.words):
-            if self._stretches.get(stretch):
-                return _finding(read.line, self._stretches[stretch], f"{STRETCH} words in a row of a question of the evaluation")
+            if tested := self._stretches.get(stretch):
+                message = f"{STRETCH} words in a row of a question of the evaluation"
+                return _finding(read.line, tested, message, self._same_numbers(tested, read.question))
         return None
 
     def _almost(self, read: Reading, text: str) -> Finding | None:
@@ -70,8 +71,14 @@ class Leaks:
             told = "" if same else ", with other numbers"
             return _finding(read.line, kept.line, f"{100 * share:.0f} % like a question of the evaluation{told}", same)
         if reworded := self._reworded(read.question if text == read.asked else question_of(text)):
-            return _finding(read.line, reworded, "a question of the evaluation in other words")
+            question = read.question if text == read.asked else question_of(text)
+            return _finding(read.line, reworded, "a question of the evaluation in other words", self._same_numbers(reworded, question))
         return None
+
+    def _same_numbers(self, line: int, question: Question) -> bool:
+        """Whether a tested question states no number that this one doesn't, and this one few others."""
+        tested = next(other for at, other in self._questions if at == line)
+        return not Counter(tested.numbers) - Counter(question.numbers) and len(question.numbers) <= len(tested.numbers) + OTHERS
 
     def _reworded(self, question: Question) -> int:
         """The line of the question that this one is in other words, 0 for none."""

@@ -21,7 +21,7 @@ RULES = {
     "contamination": "a question of the evaluation file, as it is, reworded, or a stretch of it",
     "email": "an e-mail address",
     "phone": "a phone number",
-    "card": "a payment card's number",
+    "card": "a payment card's or bank account's number",
     "key": "a password, token or private key",
     "address": "a postal or IP address",
     "name": "a person's name (only with --names)",

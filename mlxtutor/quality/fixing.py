@@ -28,33 +28,37 @@ def log_path(out: Path) -> Path:
 
 
 def fix_file(source: str, findings: Iterable[Finding], out: Path) -> dict[str, Any]:
-    """Write the rows of `source` to `out`, less those to drop, with the others repaired; and the log. Gives counts of both.
+    """Write the rows of `source` to `out`, less those to drop, with the others repaired; and the log. Gives counts:
+    rows, dropped, changed, and of the findings that are left for a person to judge.
 
     Personal data is replaced by `[email]`, `[phone]` ...; wrong decoding is undone; messages after the last answer are cut off.
     """
     by_number: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
-        if finding.certain:
-            by_number[finding.number or finding.line].append(finding)
+        by_number[finding.number or finding.line].append(finding)
     log: list[dict[str, Any]] = []
-    rows = 0
+    rows, kept = 0, list[int]()
     with open_atomic(out) as file:
         for item in read_file(source, ImportOptions()):
-            row = None if isinstance(item, Defect) else _fixed(item.value, by_number[item.number])
+            certain = [finding for finding in by_number[item.number] if finding.certain]
+            row = None if isinstance(item, Defect) else _fixed(item.value, certain)
             dropped = row is None
-            log += [_entry(finding, dropped) for finding in by_number[item.number] if _acts(finding, dropped)]
+            log += [_entry(finding, dropped) for finding in certain if _acts(finding, dropped)]
             if row is not None:
                 file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
                 rows += 1
+                kept.append(item.number)
         if not rows:
             raise TutorError(f"{source}: no row would be left (nothing was written)")
     write_atomic(log_path(out), "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in log).encode())
     counts = {action: Counter(entry["rule"] for entry in log if entry["action"] == action) for action in ("dropped", "changed")}
-    return {"rows": rows, **{action: dict(found.most_common()) for action, found in counts.items()}}
+    left = Counter(finding.rule for number in kept for finding in by_number[number] if not finding.certain)
+    return {"rows": rows, **{action: dict(found.most_common()) for action, found in counts.items()}, "left": dict(left.most_common())}
 
 
 def _entry(finding: Finding, dropped: bool) -> dict[str, Any]:
-    return {"line": finding.line, "rule": finding.rule, "action": "dropped" if dropped else "changed", "message": finding.message}
+    return {"line": finding.line, "number": finding.number, "rule": finding.rule, "action": "dropped" if dropped else "changed",
+            "message": finding.message}
 
 
 def _acts(finding: Finding, dropped: bool) -> bool:
@@ -71,7 +75,9 @@ def _fixed(row: dict[str, Any], findings: list[Finding]) -> dict[str, Any] | Non
     if "encoding" in rules:
         row = _each_text(row, repair)
     if rules & set(PERSONAL):  # what is found after the repair, too
+        clean = redact(row["id"], "name" in rules)
         row = _each_text(row, lambda text: redact(text, "name" in rules))
+        row = {**row, "id": row["id"] if clean == row["id"] else f"{row['source']}-{findings[0].number or findings[0].line:06d}"}
     return _answered(row) if "roles" in rules else row
 
 

@@ -24,8 +24,10 @@ CROWD = 20           # of rows almost like one, so many are kept to compare othe
 MIN_WORDS = 6        # of a text that can be almost like another
 REWORDED = 0.6       # of the stems of two questions with the same numbers, by weight
 ASKED = 0.5          # of the stems of the shorter asking sentence stand in the other
+_TOLD = re.compile(r"(?:\banswer\b(?:[ \t]+is\b)?[ \t]*:?|####)[ \t]*([^\n]+)", re.IGNORECASE)
 _LETTER = re.compile(r"\banswer(?: is)?:? \(?([A-Z])\b")
 _UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
+SHORT = 80           # characters of a reply that is nothing but its answer
 AGREE = 0.01         # relative: two answers this close are one
 
 
@@ -263,7 +265,8 @@ def _shown(answer: Any) -> str:
 
 
 def final_answer(read: Reading) -> Any:
-    """(number, unit); words, those of the choice where the answer is a letter; None where none is marked as the answer."""
+    """(number, unit): what is marked as the answer, or the last of a short reply. Else the words behind the mark; of a letter those of
+    the choice. None where nothing is marked."""
     messages = read.row.get("messages")
     if not messages or messages[-1]["role"] != "assistant":
         return None
@@ -272,8 +275,11 @@ def final_answer(read: Reading) -> Any:
     if options:
         return options.get(letter[1], "").casefold() or None if letter else None
     reading = read_final(reply)
-    if reading and reading.marked and reading.value is not None:
+    if reading and reading.value is not None and (reading.marked or len(reply) <= SHORT):
         return reading.value, reading.unit
+    told = _TOLD.findall(reply)
+    if told:
+        return re.sub(r"\W+", " ", told[-1]).strip().casefold() or None
     stated = read.row.get("final_answer")
     return str(stated).strip().casefold() if stated else None
 

@@ -25,7 +25,8 @@ _KEYS = re.compile("|".join((
     r"\bsk_live_\w{20,}", r"\bnpm_[A-Za-z0-9]{36}\b", r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     r"(?i:\b(?:password|passwd|pwd|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\b\s*(?:is\s+|[:=]\s*)[\"']?)"
     r"(?=\S*\d)[^\s\"',;=*/^()]{7,}[^\s\"',;.)=*/^(][\"']?")))
-_STREET = re.compile(r"\b\d{1,5}[a-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|"
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_STREET = re.compile(r"\b\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|"
                      r"Blvd|Court|Ct|Place|Square|Way|Terrace)\b\.?(?:, [A-Z][A-Za-z ]+)?"
                      r"|\b[A-Z][a-zäöü]+(?:straße|strasse|weg|gasse|platz) \d{1,4}[a-z]?\b")
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
@@ -48,6 +49,7 @@ def _candidates(text: str, names: bool) -> Iterator[tuple[str, int, int]]:
     if "@" in text:
         yield from (("email", *match.span()) for match in _EMAIL.finditer(text))
     yield from (("card", *match.span()) for match in _CARD.finditer(text) if is_card(match[0]))
+    yield from (("card", *match.span()) for match in _IBAN.finditer(text) if is_iban(match[0]))
     yield from (("address", *match.span()) for match in _IP.finditer(text) if _is_public_ip(match[0]))
     for match in _DIGITS.finditer(text):
         if is_phone(match[0], text[max(0, match.start() - 45):match.start()]):
@@ -64,6 +66,12 @@ def is_card(text: str) -> bool:
         return False
     doubled = [digit if index % 2 == 0 else digit * 2 - 9 * (digit > 4) for index, digit in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0 and len(set(digits)) > 1
+
+
+def is_iban(text: str) -> bool:
+    """Whether a text is an international bank account number: its check digits fit (ISO 13616)."""
+    plain = text.replace(" ", "")
+    return 15 <= len(plain) <= 34 and int("".join(str(int(character, 36)) for character in plain[4:] + plain[:4])) % 97 == 1
 
 
 @lru_cache(maxsize=1)

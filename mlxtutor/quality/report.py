@@ -70,6 +70,6 @@ def _histogram(lengths: Sequence[int], unit: str) -> str:
                    for index, height in enumerate(heights))
     longest = f"(longest {values.max():,})" if values.max() > top else ""
     return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 42}" role="img" aria-label="rows by {unit}">'
-            f'<text x="0" y="12">{counts.max():,} rows, by {unit}</text>{bars}'
+            f'<text x="0" y="12">{unit}; the highest bar is {counts.max():,} rows</text>{bars}'
             f'<text x="0" y="{HEIGHT + 36}">{edges[0]:,.0f} {unit}</text>'
             f'<text x="{WIDTH}" y="{HEIGHT + 36}" text-anchor="end">{edges[-1]:,.0f} {longest}</text></svg>')

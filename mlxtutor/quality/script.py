@@ -14,8 +14,9 @@ from mlxtutor.text.chat import plain
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "fi", "cs", "tr", "ru", "uk", "el", "ar", "he", "hi", "zh",
              "ja", "ko", "vi", "id")
-MIN_LETTERS = 40     # of a text whose language is told
-RARE = .05           # a language that fewer rows have is another than the rest
+MIN_LETTERS = 24     # of a text whose language is told
+RARE = .05           # a language that fewer rows have is another than the rest; in a short file, one that a single row has
+FEW = 5              # rows of which none is the odd one out
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ufffd\ufffe\uffff]")
 
 
@@ -65,11 +66,11 @@ def language_of(row: dict[str, Any]) -> str:
     return str(_libraries()[1].classify(text[:300])[0])
 
 
-def rare_languages(found: Sequence[tuple[int, str]]) -> Iterator[Finding]:
-    """Findings for the rows whose language hardly any other has. found: (line, language)."""
-    counts = Counter(language for _, language in found if language)
+def rare_languages(found: Sequence[tuple[int, int, str]]) -> Iterator[Finding]:
+    """Findings for the rows whose language hardly any other has. found: (line, number, language)."""
+    counts = Counter(language for _, _, language in found if language)
     total = sum(counts.values())
-    for line, language in found:
-        if language and counts[language] < RARE * total:
+    for line, number, language in found:
+        if language and total >= FEW and counts[language] < max(RARE * total, 2) and len(counts) > 1:
             usual = counts.most_common(1)[0][0]
-            yield Finding(line, "language", f"{language} (most rows: {usual})", certain=False)
+            yield Finding(line, "language", f"{language} (most rows: {usual})", certain=False, number=number)

@@ -13,8 +13,10 @@ from mlxtutor.text.tokenizer import Tokenizer
 EXCHANGES = (2, 6)  # of a Socratic dialogue
 SOCRATIC = "socratic"  # the tag of one
 # What no complete answer ends with; and what few do.
-_OPEN_END = re.compile(r"(?:[,(\[{]|(?<!, )\b(?:and|or)|\b(?:the|a|an))\s*\Z")
-_DOUBTFUL_END = re.compile(r"(?:[;:=*/\\]|\b(?:of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as))\s*\Z")
+_OPEN_END = re.compile(r"(?:[,(\[{]|(?<!, )\b(?:and|or)|\b(?:the|an))\s*\Z")
+_DOUBTFUL_END = re.compile(r"(?:[;:=*/\\]|\b(?:a|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as|under|over|into|"
+                           r"between|at|on))\s*\Z")
+_TAIL = 40  # characters in which a bracket that isn't closed looks cut
 
 
 def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, limit: int) -> Iterator[Finding]:
@@ -58,8 +60,21 @@ def unfinished(text: str) -> str:
     """Why a text looks cut: it ends in an open word or sign, or a fence, bracket or formula is never closed; "" where it doesn't."""
     if text.count("```") % 2:
         return "has a code fence that isn't closed"
-    brackets = [len(re.findall(rf"(?<!\\)\\{re.escape(sign)}", text)) for sign in "[]"]  # `\\[4pt]` is a line's distance
-    if "\\" in text and text.count("$$") % 2 or brackets[0] != brackets[1]:
+    if _formula_open(text):
         return "has a formula that isn't closed"
     end = _OPEN_END.search(text) or _DOUBTFUL_END.search(text)
-    return f"ends with {text.strip()[-20:]!r}" if end and text.rstrip() and not text.rstrip().endswith(("*", "**", "---")) else ""
+    if end and not text.rstrip().endswith(("*", "**", "---")):
+        return f"ends with {text.strip()[-20:]!r}"
+    tail = text[-_TAIL:]
+    cut = any(tail.rfind(opening) > tail.rfind(closing) for opening, closing in ("()", "{}"))
+    return f"ends with {text.strip()[-20:]!r}" if cut else ""
+
+
+def _formula_open(text: str) -> bool:
+    """LaTeX that begins and doesn't end. `\\\\[4pt]` is a distance between lines, and a dollar may be money."""
+    signs = {sign: len(re.findall(rf"(?<!\\)\\{re.escape(sign)}", text)) for sign in "[]()"}
+    if signs["["] != signs["]"] or signs["("] != signs[")"]:
+        return True
+    dollars = [match.start() for match in re.finditer(r"(?<!\\)\$", text)]
+    last = text[dollars[-1] + 1:] if dollars else ""
+    return len(dollars) % 2 == 1 and "\\" in last or "\\" in text and text.count("$$") % 2 == 1

@@ -131,7 +131,7 @@ def from_scienceqa(fields: Fields) -> Converted:
     reply += [f"{title}: {text}" for title, text in more.items() if text.strip()]
     user = "\n\n".join(part for part in (question, hint and f"Context: {hint}", lettered) if part)
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": "\n\n".join(reply)}]
-    tags = [tag for tag in (fields.text("subject"), fields.text("category")) if tag]
+    tags = [str(fields.left[key]) for key in ("subject", "category") if fields.has(key)]  # both stay fields, too
     return {"messages": messages, "final_answer": LETTERS[answer], "tags": tags}, notes
 
 

@@ -6,14 +6,15 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import open_atomic
 from mlxtutor.records.formats import FORMATS
-from mlxtutor.records.reading import HUB, Defect, read_source
+from mlxtutor.records.reading import HUB, Defect, Record, read_source
 from mlxtutor.records.rows import Row, to_row
 from mlxtutor.records.turns import NEEDS_PICTURE
 
@@ -67,6 +68,7 @@ class ImportOptions:
     balanced: str | None = None
     limit: int = 0
     seed: int = 1
+    columns: tuple[tuple[str, str], ...] = ()  # (a field's name in the source, the name it is read under)
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
@@ -77,9 +79,33 @@ def read_file(source: str, options: ImportOptions) -> Iterator[Row | Defect]:
     """The rows of one source, and what can't be one."""
     name = options.source or source_name(source)
     for item in read_source(source):
+        if isinstance(item, Record):
+            item = _renamed(item, options)
         row = item if isinstance(item, Defect) else to_row(item, options.format, name, options.licence, options.questions)
         pictured = isinstance(row, Row) and any(note.startswith(NEEDS_PICTURE) for note in row.notes)
         yield Defect(row.line, "picture", NEEDS_PICTURE, row.number) if pictured and options.text_only else row
+
+
+def parse_columns(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """`Frage=question` -> ("Frage", "question"). Raises TutorError."""
+    pairs = []
+    for text in texts:
+        old, equals, new = (part.strip() for part in text.partition("="))
+        if not (old and equals and new):
+            raise TutorError(f'--map "{text}" is no pair of names (for example Frage=question)')
+        pairs.append((old, new))
+    return tuple(pairs)
+
+
+def _renamed(record: Record, options: ImportOptions) -> Record:
+    """Fields under the names that are asked for, and in lower case: a table's `Question` is `question`."""
+    chosen = dict(options.columns)
+    value: dict[str, Any] = {}
+    for key, item in record.value.items():
+        lower = key.strip().lower().replace(" ", "_")
+        name = chosen.get(key) or (lower if lower not in record.value else key)
+        value[name if name not in value else key] = item
+    return replace(record, value=value)
 
 
 def read_all(source: str) -> Iterator[dict[str, Any]]:
@@ -110,9 +136,7 @@ def import_files(sources: Sequence[str], out: Path, options: ImportOptions, show
     rows = _rows(sources, options, account, show)
     chosen = _balanced(rows, options) if options.balanced else rows
     with open_atomic(out) as file:
-        for row in chosen:
-            if options.limit and account.written >= options.limit:
-                break
+        for row in islice(chosen, options.limit or None):
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
             account.written += 1
             account.licences[row.get("licence", "unknown")] += 1

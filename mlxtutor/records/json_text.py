@@ -52,7 +52,8 @@ def parse_value(text: str, start: int = 0) -> tuple[Any, int]:
             raise BadJSON("nested too deeply")
         return value, end
     except json.JSONDecodeError as error:
-        raise BadJSON(f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos - start + 1}", error.pos) from None
+        message = error.msg.removesuffix(" at")
+        raise BadJSON(f"{message[0].lower()}{message[1:]} at character {error.pos - start + 1}", error.pos) from None
     except RecursionError:
         raise BadJSON("nested too deeply") from None
     except BadJSON:

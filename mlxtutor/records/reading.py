@@ -67,7 +67,7 @@ def read_source(source: str) -> Iterator[Record | Defect]:
 
 def _checked(item: Record | Defect, number: int) -> Record | Defect:
     if isinstance(item, Record) and not is_utf8(item.value):
-        return Defect(item.line, "encoding", "not UTF-8 text; save the file as UTF-8", number)
+        return Defect(item.line, "encoding", "not UTF-8 text; save the file as UTF-8 (in Excel: CSV UTF-8)", number)
     return replace(item, number=number)
 
 
@@ -154,7 +154,9 @@ def _read_table(path: Path) -> Iterator[Record | Defect]:
                     raise TutorError(f"{path}: two columns have one name ({', '.join(names)})")
             elif cells and len(cells) != len(names):
                 yield Defect(line, "schema", f"{len(cells)} cells (the header has {len(names)}: {', '.join(names)[:200]})")
-            elif any(cells):
+            elif not any(cells):
+                yield Defect(line, "empty", "a row without any text")
+            else:
                 yield Record(line, {name: _cell(cell) if name in NESTED else cell for name, cell in zip(names, cells)})
 
 
