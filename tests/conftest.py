@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import tiny
 from hypothesis import settings
+from mlxtutor.cli import main as command
 
 from mlxtutor import backends
 from mlxtutor.text.tokenizer import train_tokenizer
@@ -47,3 +50,18 @@ def model(backend):
 def tiny_tokenizer(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
     return train_tokenizer(tiny.texts(200), tiny.CONFIG.vocab_size, path)
+
+
+@pytest.fixture
+def tutor(capsys, monkeypatch):
+    """Run the command in this process -> (exit code, stdout, stderr)."""
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tutor", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = command.main() or 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+    return run

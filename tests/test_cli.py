@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 import tiny
-from mlxtutor.cli import main as command
 
 from mlxtutor.registry.directory import save_model
 from mlxtutor.registry.models import register
@@ -32,21 +31,6 @@ stages:
   - {name: tutor, tokens: 6000, sources: {em: 1.0}, train: {epochs: 2}}
 evaluation: {values: 4, wordings: 4, types: 4, batch_size: 4}
 """
-
-
-@pytest.fixture
-def tutor(capsys, monkeypatch):
-    """Run the command in this process -> (exit code, stdout, stderr)."""
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tutor", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            code = command.main() or 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-    return run
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import json
 import random
-import sys
 
 import pytest
-from mlxtutor.cli import main as command
 
 CHANCE = random.Random(1)
 RECORDS = [{"question": f"What is {n} times {n * n}? " + " ".join(f"w{CHANCE.randrange(900)}x" for _ in range(12)),
@@ -13,17 +11,8 @@ RECORDS = [{"question": f"What is {n} times {n * n}? " + " ".join(f"w{CHANCE.ran
 
 
 @pytest.fixture
-def tutor(capsys, monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tutor", "data", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            code = command.main() or 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-    return run
+def tutor(tutor):
+    return lambda *arguments: tutor("data", *arguments)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlxtutor.datasets.weights import WEIGHT, weight_of, with_weight
 from mlxtutor.errors import TutorError
-from mlxtutor.quality.likeness import digest, row_texts
+from mlxtutor.quality.reading import digest, row_texts
 from mlxtutor.records.importing import read_all
 
 

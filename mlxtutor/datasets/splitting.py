@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlxtutor.errors import TutorError
-from mlxtutor.quality.likeness import Groups, digest
+from mlxtutor.quality.near import Groups
+from mlxtutor.quality.reading import digest
 from mlxtutor.text.chat import plain
 
 TRAIN = "train"

@@ -17,6 +17,7 @@ from mlxtutor.records.rows import LEVELS, MODES
 from mlxtutor.socratic.dialogue import capital, grown
 from mlxtutor.socratic.slips import Slip, find_slips, growth, si_unit
 from mlxtutor.text.calculator import format_result
+from mlxtutor.text.chat import join_parts
 
 KINDS = ("deeper", "correction", "level", "mode")
 Names = dict[str, tuple[str, ...]]
@@ -159,15 +160,4 @@ def _system(text: str) -> dict[str, Any]:
 
 
 def _tutor(content: str | list[Any]) -> dict[str, Any]:
-    """Neighbouring texts joined, so that a row has no more parts than it needs."""
-    if isinstance(content, str):
-        return {"role": "assistant", "content": content}
-    parts: list[Any] = []
-    for part in content:
-        if isinstance(part, str) and parts and isinstance(parts[-1], str):
-            parts[-1] += part
-        elif part != "":
-            parts.append(part)
-    return {"role": "assistant", "content": parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts}
-
-
+    return {"role": "assistant", "content": content if isinstance(content, str) else join_parts(content)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ from mlxtutor.datasets.stats import describe_lengths
 from mlxtutor.errors import TutorError
 from mlxtutor.quality.contamination import Leaks
 from mlxtutor.quality.findings import RULES, Finding
-from mlxtutor.quality.likeness import Contradictions, Reading, Repeats
+from mlxtutor.quality.likeness import Contradictions, Repeats
 from mlxtutor.quality.personal import find_personal, redact
+from mlxtutor.quality.reading import Reading
 from mlxtutor.quality.script import check_encoding, language_of, rare_languages
 from mlxtutor.quality.shape import check_shape
 from mlxtutor.records.importing import ImportOptions, read_file
@@ -65,9 +66,8 @@ class Checked:
                 "tokens": describe_lengths(self.tokens) if self.tokens else None, "findings": listed}
 
 
-def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None = None,
-               keep: Callable[[int, dict[str, Any]], None] | None = None) -> Checked:
-    """Check a file of canonical rows, or of any format that can be imported. keep(line, row) is called with every row that can be read."""
+def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None = None) -> Checked:
+    """Check a file of canonical rows, or of any format that can be imported."""
     checks = _Checks(options, tokenizer)
     checked = Checked()
     for item in read_file(source, ImportOptions()):
@@ -81,8 +81,6 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
         if found:
             checked.excerpts[item.line] = _excerpt(read.asked, found)
         checked.findings += [replace(finding, number=item.number) for finding in found]
-        if keep:
-            keep(item.line, item.value)
     if not checked.rows:
         raise TutorError(f"{source}: no records in it")
     rare = list(rare_languages([found[:3] for found in checks.languages]))

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlxtutor.quality.findings import Finding
-from mlxtutor.quality.likeness import REWORDED, Kept, Near, Reading, digest, most_like
+from mlxtutor.quality.likeness import REWORDED
+from mlxtutor.quality.near import Kept, Near, most_like
+from mlxtutor.quality.reading import Reading, digest
 from mlxtutor.quality.words import Question, Rarity, numbers, question_of, words
 
 STRETCH = 13      # words in a row that no two texts share by chance. Source: Brown et al. 2020, appendix C

@@ -9,6 +9,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.records.fields import Fields, kind
 from mlxtutor.records.turns import NEEDS_PICTURE, joined, turns
 from mlxtutor.text.calculator import evaluate
+from mlxtutor.text.chat import join_parts
 
 Converted = tuple[dict[str, Any], list[str]]  # the row's fields, notes
 
@@ -32,7 +33,7 @@ def from_gsm8k(fields: Fields) -> Converted:
     stated = final[1].strip() if final else ""
     if stated:
         parts.append(f"\nAnswer: {stated}")
-    row = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": _joined_parts(parts)}]}
+    row = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": join_parts(parts)}]}
     return (row | {"final_answer": stated} if stated else row), notes
 
 
@@ -99,17 +100,6 @@ def _same(written: str, result: str) -> bool:
         return float(written.replace(",", "")) == float(result.replace(",", ""))
     except ValueError:
         return False
-
-
-def _joined_parts(parts: list[Any]) -> Any:
-    """Parts without empty texts; a text alone as text."""
-    kept: list[Any] = []
-    for part in parts:
-        if isinstance(part, str) and kept and isinstance(kept[-1], str):
-            kept[-1] += part
-        elif part != "":
-            kept.append(part)
-    return kept[0] if len(kept) == 1 and isinstance(kept[0], str) else kept or ""
 
 
 def from_scienceqa(fields: Fields) -> Converted:

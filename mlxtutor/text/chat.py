@@ -58,6 +58,12 @@ def compact(content: Content) -> str:
     )
 
 
+def join_parts(parts: list[Part]) -> Content:
+    """Neighbouring texts as one, empty ones left out; text alone as text."""
+    kept = [part for part in _all_parts(parts) if part != ""]
+    return "" if not kept else kept[0] if len(kept) == 1 and isinstance(kept[0], str) else kept
+
+
 def render(messages: list[dict], add_generation_prompt: bool = False) -> list[Segment]:
     """Segments whose texts, joined, are what the model directory's chat template renders.
 
