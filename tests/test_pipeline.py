@@ -13,6 +13,7 @@ from mlxtutor import backends
 from mlxtutor.config import EvaluationConfig, Recipe, StageConfig
 from mlxtutor.errors import TutorError
 from mlxtutor.home import Home
+from mlxtutor.records.card import write_card
 from mlxtutor.registry.directory import open_model
 from mlxtutor.registry.models import list_models
 from mlxtutor.training import pipeline
@@ -72,6 +73,7 @@ def equal(one, other):
 
 
 def test_a_recipe_makes_a_model_that_answers(run, recipe, backend, tutor_home):
+    written = write_card(pipeline.Path(recipe.data), "tutor data mix", [], {"rows": 40})
     events = list(run(recipe))
     done = events[-1]
     assert done["model"] == "tiny@1" and [stage["name"] for stage in done["stages"]] == ["base", "tutor"]
@@ -82,6 +84,7 @@ def test_a_recipe_makes_a_model_that_answers(run, recipe, backend, tutor_home):
     loaded = open_model(pipeline.Path(done["path"]), backend, "float32")
     assert loaded.tokenizer.vocab_size == recipe.model.vocab_size
     ref, = list_models(tutor_home / "models")
+    assert ref.card["data"] == {"file": "chats.jsonl", "sha256": written["sha256"], "card": written}
     assert ref.card["recipe"]["train"]["max_steps"] == 6 and ref.card["evaluation"]["after"] == SCORES
 
 
