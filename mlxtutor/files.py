@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mlxtutor.errors import TutorError
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """The file holds either its old content or all of `data`, whatever happens meanwhile."""
@@ -18,6 +20,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 @contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that takes the path's place when the block ends; an exception leaves the path as it was."""
+    if path.is_dir() or not path.name:
+        raise TutorError(f"{path}: a folder (the name of a file is expected)")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

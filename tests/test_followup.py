@@ -109,6 +109,7 @@ def test_an_unclear_number_is_left_alone():
 
 @pytest.mark.parametrize("question, answer, old", [
     ("He triples his 3 boxes. How many?", "3*3 = <<3*3=9>>9\n9+1 = <<9+1=10>>10\n#### 10", "3"),
+    ("A quiz of 25 problems; 75 % were right.", "25*.75=<<25*.75=18.75>>18.75\n18.75-18.48=<<18.75-18.48=0.27>>0.27\n#### 0.27", "25"),
     ("He uses one-fifth of 10 g of butter, 5 times. How much?", "10/5 = <<10/5=2>>2\n2*5 = <<2*5=10>>10\n#### 10", "10")])
 def test_numbers_said_in_words_are_unclear(question, answer, old):
     assert recompute(read_problem(gsm8k(question, answer)), old, "30") is None

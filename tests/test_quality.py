@@ -325,6 +325,48 @@ def test_complete_answers_are_left(tmp_path):
     assert not [finding for finding in check(tmp_path, rows).findings if finding.certain]
 
 
+GOOD = [
+    ("What is the domain?", "From the graph the domain is (2, 5]."), ("And of this one?", "All of (-\u221e, 3]."),
+    ("What do they cost?", "Each pen costs $3, so \\(4 \\times 3 = 12\\) dollars."), ("How do I escape it?", "Write `\\(` instead of `(`."),
+    ("Was it hard?", "That was a hard one :("), ("Which operator?", "The operator of both is and"), ("Which article?", "Here we write an"),
+    ("Is genotype AA homozygous?", "Yes."), ("Is genotype aa homozygous?", "Yes."),
+    ("Is it valid?\n```\nif x:\n    print(x)\n```", "Look."), ("Is it valid?\n```\nif x:\nprint(x)\n```", "Look."),
+    ("How many watts is one mW?", "See the prefix."), ("How many watts is one MW?", "See the prefix."),
+    ("Two charges lie on a line, 5 cm apart. The right one is +2 nC. Where does the force on it point to?", "It points to the right side."),
+    ("Two charges lie on a line, 5 cm apart. The right one is -2 nC. Where does the force on it point to?", "It points to the left side."),
+    ("Factor the polynomial x^2 + 4 x in the simplest way that you can find.", "Take out x and see what is left over."),
+    ("Factor the polynomial x^2 - 4 x in the simplest way that you can find.", "Take out x and see what is left over."),
+    ("Wie weit?", "Auf dem Hinweg 12 km, auf dem Rückweg 15 km. Der Bremsweg 25 m lang."), ("Compute 817-345-2000 = ?", "It is -1528."),
+    ("What is in it?", "The phone battery holds 4155552671 microjoules."), ("Where?", "See section 4.2.1.3 of the book."),
+    ("Code?", 'Use api_key = os.environ["API_KEY_1"] here.'), ("Hash?", "Then password = hashlib.sha256(raw) is stored."),
+    ("Cross them.", "Draw 2 Punnett Square diagrams.")]
+
+
+def test_good_rows_are_left_as_they_are(tmp_path):
+    """What a review found dropped or altered in ordinary tutoring data."""
+    rows = [chat(question, answer) for question, answer in GOOD]
+    checked = check(tmp_path, rows)
+    assert not [finding for finding in checked.findings if finding.certain], [f for f in checked.findings if f.certain]
+    fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [tuple(message["content"] for message in row["messages"]) for row in clean] == GOOD
+
+
+def test_personal_data_in_fields(tmp_path):
+    row = {**chat("Tel.: 030 12345678, or _anna@example.org_ please."), "session_id": "anna@example.org", "tel": 4915112345678,
+           "user_info": {"id": "bob@example.org"}, "phone": "030 12345678", "note": "anna@exa\x01mple.org"}
+    checked = check(tmp_path, [row, chat("Who?")])
+    fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    clean = (tmp_path / "clean.jsonl").read_text()
+    assert "@" not in clean and "12345678" not in clean, clean
+
+
+def test_short_turns_of_an_evaluation_are_no_leak(tmp_path):
+    dialogue = {"messages": [*chat("Explain diffusion in gases to me, please.")["messages"], *chat("Why?")["messages"]]}
+    rows = [{"messages": [*chat("Explain osmosis in plants, for a beginner.")["messages"], *chat("Why?")["messages"]], "licence": "MIT"}]
+    assert not lines(check(tmp_path, rows, against=[dialogue]), "contamination")
+
+
 def test_a_test_question_in_a_later_turn(tmp_path):
     rows = [{"messages": [*chat("Hello there, tutor.")["messages"], *chat("What is the capital of France?")["messages"]], "licence": "MIT"}]
     assert lines(check(tmp_path, rows, against=[chat("What is the capital of France?")]), "contamination") == {1}

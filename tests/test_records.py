@@ -156,6 +156,21 @@ def test_what_a_reviewer_found():
     assert row_of({"question": Q, "answer": A, "weight": "2"}).value["weight"] == 2
 
 
+def test_what_a_second_review_found(tmp_path):
+    assert said(row_of({"user": "u123", "query": Q, "response": A})) == PAIR
+    (tmp_path / "a.jsonl").write_text(json.dumps({"Frage": Q, "question": "q-17", "answer": A}) + "\n")
+    row, = read_file(str(tmp_path / "a.jsonl"), ImportOptions(columns=(("Frage", "question"),)))
+    assert said(row) == PAIR and row.value["extra"] == {"question_": "q-17"}
+    document = {"text": "Export of our tutor", "records": [{"question": Q, "answer": A}]}
+    assert next(iter_records(json.dumps(document)))[1]["question"] == Q
+    assert row_of({"messages": None, "question": Q, "answer": A}).format == "app"
+    assert row_of({"question": Q, "answer": A, "topic": ["sums"]}).value["extra"] == {"topic": ["sums"]}
+    context = [{"role": "user", "content": [{"type": "text", "text": "This?"}, {"type": "image_url", "image_url": "x"}]}]
+    assert any("picture" in note for note in row_of({"question": Q, "answer": A, "context": context}).notes)
+    with pytest.raises(TutorError, match="a folder"):
+        import_files([str(tmp_path / "a.jsonl")], tmp_path, ImportOptions())
+
+
 def test_a_table_holds_texts(tmp_path):
     (tmp_path / "a.csv").write_text('question,answer\nWhich numbers?,"[2, 3]"\n')
     row, = read_file(str(tmp_path / "a.csv"), ImportOptions())

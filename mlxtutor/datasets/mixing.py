@@ -13,6 +13,7 @@ from mlxtutor.datasets.weights import WEIGHT, weight_of, with_weight
 from mlxtutor.errors import TutorError
 from mlxtutor.quality.reading import digest, row_texts
 from mlxtutor.records.importing import read_all
+from mlxtutor.records.rows import HEAVIEST
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def mix(parts: Sequence[Part], rng: np.random.Generator | None) -> Mixed:
             key = digest(row_texts(row))
             if key not in here:
                 before = weight_of(rows[key]) if key in rows else 0.0
-                rows[key] = with_weight(rows.get(key, row), before + part.weight * weight_of(row))
+                weight = before + part.weight * weight_of(row)
+                if weight > HEAVIEST:
+                    raise TutorError(f"{part.source}: a row's weight would be {weight:g} (at most {HEAVIEST:,})")
+                rows[key] = with_weight(rows.get(key, row), weight)
                 here.add(key)
     mixed = list(rows.values())
     ordered = mixed if rng is None else [mixed[index] for index in rng.permutation(len(mixed))]

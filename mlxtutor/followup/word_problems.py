@@ -25,7 +25,7 @@ _WORDS = {"one": (1,), "two": (2,), "three": (3,), "four": (4,), "five": (5,), "
           "hundred": (100,), "half": (2, .5), "halv": (2, .5), "twice": (2,), "doubl": (2,), "couple": (2,), "pair": (2,), "both": (2,),
           "third": (3,), "thrice": (3,), "tripl": (3,), "quarter": (4, .25), "fourth": (4,), "quadrupl": (4,), "fifth": (5,), "sixth": (6,),
           "seventh": (7,), "eighth": (8,), "ninth": (9,), "tenth": (10,), "first": (1,), "second": (2,)}
-_TOKEN = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
+_TOKEN = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|\.\d+)")
 _STATED = re.compile(r"(?<![\w.,])\$?(\d[\d,]*(?:\.\d+)?)(?![\w/]|[.,]\d)")
 
 
@@ -83,7 +83,7 @@ def _source(token: str, givens: Sequence[str], steps: Sequence[Step], worded: fr
     value = float(token)
     found: list[Any] = [index for index, step in enumerate(steps) if step.value == value]
     found += ["given"] if any(float(given) == value for given in givens) else []
-    found += ["wording"] if value in worded or not found or found == ["given"] and value in KNOWN else []
+    found += ["wording"] if value in worded or value in KNOWN and found in ([], ["given"]) else []
     return token, found[0] if len(found) == 1 else "unclear"
 
 
@@ -170,7 +170,8 @@ def _what_if(problem: Problem, rng: np.random.Generator) -> Made | None:
         old = once[int(index)]
         for change in rng.permutation(6):
             new = _number([float(old) * 2, float(old) + 1, float(old) + 2, float(old) - 1, float(old) + 10, float(old) * 3][int(change)])
-            steps = recompute(problem, old, new) if new not in problem.givens else None
+            larger = any(float(old) <= float(other) < float(new) for other in problem.givens if other != old)  # more than there are
+            steps = recompute(problem, old, new) if new not in problem.givens and not larger else None
             if steps and steps[-1].result != problem.steps[-1].result:
                 content: list[Any] = [_pick(rng, words["reply"]).format(old=old, new=new)]
                 for step in steps:

@@ -12,7 +12,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.quality.contamination import Leaks
 from mlxtutor.quality.findings import RULES, Finding
 from mlxtutor.quality.likeness import Contradictions, Repeats
-from mlxtutor.quality.personal import find_personal, redact
+from mlxtutor.quality.personal import PHONE_FIELD, find_personal, redact
 from mlxtutor.quality.reading import Reading
 from mlxtutor.quality.script import check_encoding, language_of, rare_languages
 from mlxtutor.quality.shape import check_shape
@@ -80,7 +80,7 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
         found += checks.row(read, checked)
         if found:
             checked.excerpts[item.line] = _excerpt(read.asked, found)
-        checked.findings += [replace(finding, number=item.number) for finding in found]
+        checked.findings += [replace(finding, number=item.number, message=redact(finding.message)) for finding in found]
     if not checked.rows:
         raise TutorError(f"{source}: no records in it")
     rare = list(rare_languages([found[:3] for found in checks.languages]))
@@ -112,7 +112,7 @@ class _Checks:
         if self.tokenizer and "messages" in row:
             checked.tokens.append(len(encode_chat(self.tokenizer, row["messages"])[0]))
         yield from check_shape(line, row, self.tokenizer, self.options.context)
-        yield from check_encoding(line, texts)
+        yield from check_encoding(line, [*texts, *other_texts(row)])
         found = {pair for text in (*texts, *other_texts(row)) for pair in find_personal(text, self.options.names)}
         yield from (Finding(line, rule, _masked(rule, text), found=text) for rule, text in sorted(found))
         repeated = self.repeats.check(read)
@@ -141,22 +141,27 @@ def _excerpt(text: str, findings: Sequence[Finding]) -> str:
 
 def other_texts(row: dict[str, Any]) -> Iterator[str]:
     """Every text of a row besides what is said: personal data hides in `extra` too."""
-    def texts(value: Any) -> Iterator[str]:
-        if isinstance(value, str):
+    def texts(value: Any, key: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, item in value.items():
+                yield from texts(item, name)
+        elif isinstance(value, list):
+            for item in value:
+                yield from texts(item, key)
+        elif isinstance(value, (str, int)) and PHONE_FIELD.search(key):
+            yield f"phone {value}"
+        elif isinstance(value, str):
             yield value
-        elif isinstance(value, (dict, list)):
-            for item in value.values() if isinstance(value, dict) else value:
-                yield from texts(item)
 
     for key, value in row.items():
         if key not in ("messages", "text"):
-            yield from texts(value)
+            yield from texts(value, key)
 
 
 def _masked(rule: str, text: str) -> str:
     """What was found, but not whole: the report may be shown around."""
     shown = " ".join(text.split())
-    return f"{shown[:3]}...{shown[-2:]} ({len(shown)} characters)" if rule != "name" else shown
+    return f"{shown[:3]}...{shown[-2:]} ({len(shown)} characters)" if rule != "name" else f"{shown[:1]}... ({len(shown)} characters)"
 
 
 def _licences(counts: Counter[tuple[str, str]], first: dict[tuple[str, str], int]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlxtutor.quality.findings import Finding
 from mlxtutor.quality.likeness import REWORDED
-from mlxtutor.quality.near import Kept, Near, most_like
+from mlxtutor.quality.near import MIN_WORDS, Kept, Near, most_like
 from mlxtutor.quality.reading import Reading, digest
 from mlxtutor.quality.words import Question, Rarity, numbers, question_of, words
 
@@ -31,7 +31,7 @@ class Leaks:
         self._rarity = Rarity()
         for line, row in rows:
             read = Reading(line, row)
-            for turn in {read.asked, *read.turns}:
+            for turn in _tellers(read):
                 self._exact.setdefault(digest([turn]), line)
             if sketched := self._near.sketch(read.asked_words):
                 own, sketch = sketched
@@ -50,7 +50,7 @@ class Leaks:
 
     def check(self, read: Reading) -> Finding | None:
         """Every turn of the user's is held against the questions; of everything said, the stretches."""
-        turns = list(dict.fromkeys([read.asked, *read.turns]))
+        turns = _tellers(read)
         for text in turns:
             if exact := self._exact.get(digest([text])):
                 return _finding(read.line, exact, "a question of the evaluation")
@@ -105,6 +105,11 @@ class Leaks:
             return likeness if likeness >= AROUND and self._rarity.share(tested.stems, question.stems) >= REWORDED else 0.0
         enough = min(len(question.stems), len(tested.stems)) >= MIN_STEMS
         return likeness if enough and likeness >= WORDY and shared >= max(len(question.numbers), len(tested.numbers)) / 2 else 0.0
+
+
+def _tellers(read: Reading) -> list[str]:
+    """All that the user says, and every turn that is long enough to be a question: "Why?" isn't."""
+    return list(dict.fromkeys([read.asked, *(turn for turn in read.turns if len(words(turn)) >= MIN_WORDS)]))
 
 
 def _stretches(found: list[str]) -> Iterable[int]:

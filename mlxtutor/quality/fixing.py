@@ -11,8 +11,8 @@ from typing import Any
 from mlxtutor.errors import TutorError
 from mlxtutor.files import open_atomic, write_atomic
 from mlxtutor.quality.findings import Finding
+from mlxtutor.quality.personal import PHONE_FIELD, redact
 from mlxtutor.quality.personal import RULES as PERSONAL
-from mlxtutor.quality.personal import redact
 from mlxtutor.quality.script import repair
 from mlxtutor.records.importing import ImportOptions, read_file
 from mlxtutor.records.reading import Defect
@@ -74,7 +74,7 @@ def _fixed(row: dict[str, Any], findings: list[Finding]) -> dict[str, Any] | Non
         return None
     if "encoding" in rules:
         row = _each_text(row, repair)
-    if rules & set(PERSONAL):  # what is found after the repair, too
+    if rules & {*PERSONAL, "encoding"}:  # what is found after the repair, too
         clean = redact(row["id"], "name" in rules)
         row = _each_text(row, lambda text: redact(text, "name" in rules))
         row = {**row, "id": row["id"] if clean == row["id"] else f"{row['source']}-{findings[0].number or findings[0].line:06d}"}
@@ -89,10 +89,12 @@ def _answered(row: dict[str, Any]) -> dict[str, Any] | None:
     return {**row, "messages": messages[:last + 1]} if asked else None
 
 
-def _each_text(value: Any, change: Change, key: str = "") -> Any:
-    """A row with every text in it changed, but for the ids and roles."""
-    if isinstance(value, str):
-        return value if key in ("id", "role", "group") else change(value)
+def _each_text(value: Any, change: Change, key: str = "", top: bool = True) -> Any:
+    """A row with every text in it changed, but for its id and the messages' roles."""
     if isinstance(value, dict):
-        return {name: _each_text(item, change, name) for name, item in value.items()}
-    return [_each_text(item, change, key) for item in value] if isinstance(value, list) else value
+        return {name: item if name == ("id" if top else "role") else _each_text(item, change, name, False) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_each_text(item, change, key, False) for item in value]
+    if isinstance(value, (str, int)) and PHONE_FIELD.search(key) and (told := change(f"phone {value}")) != f"phone {value}":
+        return told.removeprefix("phone ")
+    return change(value) if isinstance(value, str) else value

@@ -36,7 +36,7 @@ class Repeats:
         if match is None or self._crowd[first] < CROWD:
             self._crowd[first] += match is not None
             self._near.add(sketch, Kept(read.line, read.number, own, numbers(read.words), read.units, pairs(read.asked_words),
-                                         read.final, read.question.choices))
+                                         read.final, hash(read.told), read.question.choices))
         return _near_finding(read, *match) if match else None
 
 
@@ -51,7 +51,7 @@ def _near_finding(read: Reading, kept: Kept, share: float) -> Finding:
         ("numbers", kept.numbers != numbers(read.words)),
         ("units", kept.units != read.units),
         ("question", _asks_else(read, kept)),
-        ("answer", kept.final != read.final)) if other]
+        ("answer", kept.final != read.final)) if other] or (["words or signs"] if kept.told != hash(read.told) else [])
     told = f", with other {' and '.join(differs)}" if differs else ""
     message = f"{100 * share:.0f} % like {_place(kept.line, kept.number)}{told}"
     return Finding(read.line, "near-duplicate", message, kept.line, certain=not differs)

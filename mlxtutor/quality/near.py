@@ -29,6 +29,7 @@ class Kept:
     units: tuple[str, ...] = ()
     asked: np.ndarray | None = None
     final: Any = None
+    told: Any = None
     choices: frozenset[str] = frozenset()
 
 

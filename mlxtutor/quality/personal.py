@@ -11,11 +11,13 @@ from typing import Any
 from mlxtutor.errors import TutorError
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EMAIL = re.compile(rf"(?<![\w.+-])[A-Za-z0-9][\w.+-]{{0,63}}@(?:{_LABEL}\.)+[A-Za-z]{{2,24}}\b")
-_DIGITS = re.compile(r"(?<![\w.,^/*=+-])(?:\+|\(|00)?\d[\d ().\u2011-]{6,22}\d(?![\w^]|[.,]\d|\s*[=*/])")
+_EMAIL = re.compile(rf"(?<![A-Za-z0-9.+-])[A-Za-z0-9][\w.+-]{{0,63}}@(?:{_LABEL}\.)+[A-Za-z]{{2,24}}(?![A-Za-z0-9])")
+_DIGITS = re.compile(r"(?<![\w.,^/*=+-])(?:\+|\(|00)?\d[\d ().\u2011-]{6,22}\d(?![\w^]|[.,]\d|\s*[=*])")
 _GROUPED = re.compile(r"(?:1[ -])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")  # as it is written in North America
-_PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|whatsapp|fax|(?:call|text|reach|ring) (?:me|us|him|her|them))\b[^.\n]{0,30}$",
-                         re.IGNORECASE)
+_PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|whatsapp|fax|(?:call|text|reach|ring) (?:me|us|him|her|them))\b\.?"
+                         r"(?:[\s:,#/]|\b(?:is|number|no|at|on|under)\b\.?)*$", re.IGNORECASE)
+_SUM = re.compile(r"[=+*/<>]\s*$"), re.compile(r"\s*[=+*<>]")  # before and behind a number that is calculated with
+PHONE_FIELD = re.compile(r"phone|tel|mobile|whatsapp", re.IGNORECASE)  # a field whose whole value may be a number
 _CARD = re.compile(r"(?<![\w.])(?:\d{4}[ -]?){3}\d{1,7}(?![\w.]\d|\d)|(?<![\w.])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?!\d)")
 _CARD_START = re.compile(r"(?:4|5[1-5]|2[2-7]|3[47]|6(?:011|5|4[4-9])|35|62)")
 _KEYS = re.compile("|".join((
@@ -24,14 +26,15 @@ _KEYS = re.compile("|".join((
     r"\bsk-(?:[a-z]+-)?[\w-]{20,}", r"\bhf_[A-Za-z0-9]{30,}\b", r"\bxox[abprs]-[\w-]{10,}", r"\bAIza[\w-]{35}",
     r"\bsk_live_\w{20,}", r"\bnpm_[A-Za-z0-9]{36}\b", r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     r"(?i:\b(?:password|passwd|pwd|api[ _-]?key|secret[ _-]?key|access[ _-]?token)\b\s*(?:is\s+|[:=]\s*)[\"']?)"
-    r"(?=\S*\d)[^\s\"',;=*/^()]{7,}[^\s\"',;.)=*/^(][\"']?")))
+    r"(?=[^\s\"',;=*/^()\[\]]*\d)[^\s\"',;=*/^()\[\]]{7,}[^\s\"',;.)=*/^(\[\]](?=[\s\"',;.)]|$)[\"']?")))
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _STREET = re.compile(r"\b\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|"
-                     r"Blvd|Court|Ct|Place|Square|Way|Terrace)\b\.?(?:, [A-Z][A-Za-z ]+)?"
-                     r"|\b[A-Z][a-zäöü]+(?:straße|strasse|weg|gasse|platz) \d{1,4}[a-z]?\b")
+                     r"Blvd|Terrace)\b\.?(?:, [A-Z][A-Za-z ]+)?"
+                     r"|\b[A-Z][a-zäöü]+(?:straße|strasse|weg|gasse|platz) \d{1,4}[a-z]?\b(?!\s*[A-Za-zµμΩ°%²³/])")
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 _NAME = re.compile(r"(?:\b[Mm]y name is|\bI am called|\b(?:Mr|Mrs|Ms|Dr|Prof)\.?)\s+((?:[A-Z][a-z]+)(?: [A-Z][a-z]+){0,2})")
 REGIONS = ("US", "GB", "DE", "FR", "IN", "ES", "IT", "BR", "AU", "CA")
+SMALL = 20  # numbers below are sections'
 RULES = ("email", "phone", "card", "key", "address", "name")
 
 
@@ -50,9 +53,11 @@ def _candidates(text: str, names: bool) -> Iterator[tuple[str, int, int]]:
         yield from (("email", *match.span()) for match in _EMAIL.finditer(text))
     yield from (("card", *match.span()) for match in _CARD.finditer(text) if is_card(match[0]))
     yield from (("card", *match.span()) for match in _IBAN.finditer(text) if is_iban(match[0]))
-    yield from (("address", *match.span()) for match in _IP.finditer(text) if _is_public_ip(match[0]))
+    yield from (("address", *match.span()) for match in _IP.finditer(text)
+                if _is_public_ip(match[0], text[max(0, match.start() - 30):match.start()]))
     for match in _DIGITS.finditer(text):
-        if is_phone(match[0], text[max(0, match.start() - 45):match.start()]):
+        before, behind = text[max(0, match.start() - 45):match.start()], text[match.end():match.end() + 8]
+        if not _SUM[0].search(before) and not _SUM[1].match(behind) and is_phone(match[0], before):
             yield ("phone", *match.span())
     yield from (("address", *match.span()) for match in _STREET.finditer(text))
     if names:
@@ -92,16 +97,19 @@ def is_phone(text: str, before: str) -> bool:
     if not international and not _PHONE_WORD.search(before) and not _GROUPED.fullmatch(text):
         return False
     library = _phonenumbers()
-    for region in (None,) if international else REGIONS:
+    for region in (None,) if international else (*REGIONS, None):  # without a plus, too: 4930901820
         try:
-            if library.is_valid_number(library.parse(text, region)):
+            if library.is_valid_number(library.parse(text if region or international else f"+{text}", region)):
                 return True
         except library.NumberParseException:
             continue
     return False
 
 
-def _is_public_ip(text: str) -> bool:
+def _is_public_ip(text: str, before: str) -> bool:
+    """Small numbers are a section's, unless the text speaks of an address."""
+    if max(map(int, text.split("."))) < SMALL and not re.search(r"\b(?:IP|server|host|address|ping|ssh)\b", before, re.IGNORECASE):
+        return False
     try:
         return ipaddress.ip_address(text).is_global
     except ValueError:

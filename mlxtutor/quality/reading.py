@@ -9,13 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from mlxtutor.evaluation.reading import read_final
-from mlxtutor.quality.words import LONGEST_UNIT, Question, choices, question_of, words
+from mlxtutor.quality.words import LONGEST_UNIT, STOP, Question, choices, question_of, words
 from mlxtutor.text.chat import plain
 
 SHORT = 80    # characters of a reply that is nothing but its answer
 AGREE = 0.01  # relative: two answers this close are one
 _TOLD = re.compile(r"(?:\banswer\b(?:[ \t]+is\b)?[ \t]*:?|####)[ \t]*([^\n]+)", re.IGNORECASE)
 _LETTER = re.compile(r"\banswer(?: is)?:? \(?([A-Z])\b")
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_CODE = re.compile(r"```[\s\S]*?(?:```|\Z)")
+_SHORT_CAPITAL = re.compile(r"\b(?=\w{2,3}\b)\w*[A-Z]\w*\b")  # mW, MW
+_SIGNS = re.compile(r"[-+*/^<>=±×÷√−·]")
 _UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
 
 
@@ -51,6 +55,13 @@ class Reading:
         return tuple(sorted(unit.strip() for text in self.texts for unit in _UNIT.findall(text)))
 
     @cached_property
+    def told(self) -> tuple[object, ...]:
+        """The words that tell something; signs, code and short names to the letter: rows that differ in these say different things."""
+        text = "\n".join(self.texts)
+        parts = (_SIGNS, _CODE, _SHORT_CAPITAL)
+        return frozenset(self.words) - STOP, *(tuple(part.findall(text)) for part in parts)
+
+    @cached_property
     def words(self) -> list[str]:
         return words("\n".join(self.texts))
 
@@ -64,11 +75,14 @@ class Reading:
 
 
 def digest(texts: Sequence[str]) -> bytes:
-    """Of texts without regard to white space and case, but that of a unit: 3 mC are no 3 MC."""
+    """Of texts without regard to white space and to the case of words of three letters or more: 3 mC are no 3 MC, AA is no aa.
+
+    Of a text with code the white space counts, too.
+    """
     folded = []
     for text in texts:
-        plain_text = " ".join(text.split())
-        folded.append(plain_text.casefold() + "\x1e".join(_UNIT.findall(plain_text)))
+        spaced = text if "```" in text else " ".join(text.split())
+        folded.append(_LONG_WORD.sub(lambda match: match[0].casefold(), spaced))
     return hashlib.blake2b("\x1f".join(folded).encode(errors="replace"), digest_size=16).digest()
 
 

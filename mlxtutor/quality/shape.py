@@ -12,10 +12,10 @@ from mlxtutor.text.tokenizer import Tokenizer
 
 EXCHANGES = (2, 6)  # of a Socratic dialogue
 SOCRATIC = "socratic"  # the tag of one
-# What no complete answer ends with; and what few do.
-_OPEN_END = re.compile(r"(?:[,(\[{]|(?<!, )\b(?:and|or)|\b(?:the|an))\s*\Z")
-_DOUBTFUL_END = re.compile(r"(?:[;:=*/\\]|\b(?:a|of|to|is|are|with|because|that|in|for|by|if|then|we|which|from|as|under|over|into|"
-                           r"between|at|on))\s*\Z")
+# What hardly any complete answer ends with; and what few do.
+_OPEN_END = re.compile(r"(?:,|[a-z],? the)\s*\Z")
+_DOUBTFUL_END = re.compile(r"(?:[;:=*/\\(\[{]|(?<!, )\b(?:and|or)|\b(?:a|an|of|to|is|are|with|because|that|in|for|by|if|then|we|which|"
+                           r"from|as|under|over|into|between|at|on))\s*\Z")
 _TAIL = 40  # characters in which a bracket that isn't closed looks cut
 
 
@@ -53,7 +53,7 @@ def _endings(line: int, messages: list[dict]) -> Iterator[Finding]:
         if not text.strip():
             yield Finding(line, "empty", f"message {number}, the {message['role']}'s, is empty")
         elif message["role"] == "assistant" and (why := unfinished(text)):
-            yield Finding(line, "truncated", f"message {number} {why}", certain=not _DOUBTFUL_END.search(text))
+            yield Finding(line, "truncated", f"message {number} {why}", certain=bool(_OPEN_END.search(text)))
 
 
 def unfinished(text: str) -> str:
@@ -66,7 +66,7 @@ def unfinished(text: str) -> str:
     if end and not text.rstrip().endswith(("*", "**", "---")):
         return f"ends with {text.strip()[-20:]!r}"
     tail = text[-_TAIL:]
-    cut = any(tail.rfind(opening) > tail.rfind(closing) for opening, closing in ("()", "{}"))
+    cut = tail.rfind("(") > max(tail.rfind(")"), tail.rfind("]")) or tail.rfind("{") > tail.rfind("}")  # (2, 5] is an interval
     return f"ends with {text.strip()[-20:]!r}" if cut else ""
 
 

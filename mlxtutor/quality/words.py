@@ -17,7 +17,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _CHOICE = re.compile(r"^[ \t]*\(?([A-Z])[.):][ \t]+(.+)$", re.MULTILINE)
 LONGEST_UNIT = 3  # letters
 STEM = 5  # letters of a word that count: "charged" and "charges" are one
-_STOP = frozenset(re.findall(r"\w+", """
+STOP = frozenset(re.findall(r"\w+", """
 a an the of in on at by to for from with and or but if then than that this these those it its is are was were be been being has have had
 do does did how what which who when where why much many find calculate compute determine give tell me please i you he she they we his her
 their your my our as so not no can could will would should shall may might there here into over under between about each all any some one
@@ -109,7 +109,7 @@ def _names(text: str) -> frozenset[str]:
 def _stems(text: str, names: frozenset[str]) -> frozenset[str]:
     """Without numbers, frequent words, and names."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    kept = (word for word in words(plain) if word.isalpha() and len(word) > 1 and word not in _STOP and word not in _SMALL)
+    kept = (word for word in words(plain) if word.isalpha() and len(word) > 1 and word not in STOP and word not in _SMALL)
     return frozenset(word[:STEM] for word in kept if word not in names)
 
 

@@ -133,10 +133,10 @@ def needs_picture(messages: list[dict]) -> bool:
 
 def from_bridge(fields: Fields) -> Converted:
     """A tutoring chat: the history (its tutor turns don't count), then the expert's reply. Source: rosewang2008/bridge."""
-    history, _ = turns(fields.take("c_h"), "c_h")
+    history, notes = turns(fields.take("c_h"), "c_h")
     expert, _ = turns(fields.take("c_r_"), "c_r_")
     said = [message for message in history if message["content"].strip()]
-    notes = ["empty turn left out"] * (len(history) - len(said))
+    notes = [note for note in notes if not note.endswith((": id", ": time"))] + ["empty turn left out"] * (len(history) - len(said))
     shown = [{**message, "train": False} if message["role"] == "assistant" else message for message in joined(said)]
     if not any(message["role"] == "user" for message in shown):
         raise ValueError("the student says nothing")

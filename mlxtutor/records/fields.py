@@ -36,6 +36,11 @@ class Fields:
         raise ValueError(f'"{self.used[-1]}" is {kind(value)} (a text is expected)')
 
 
+    def word(self, *names: str) -> str:
+        """As `text`, but what is no text stays where it is."""
+        return self.text(*(name for name in names if isinstance(self.left.get(name), (str, int, float))))
+
+
 def kind(value: Any) -> str:
     """What a JSON value is, in JSON's words."""
     return _KINDS.get(type(value), type(value).__name__)

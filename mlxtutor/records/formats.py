@@ -11,7 +11,7 @@ from mlxtutor.records.benchmarks import Converted, from_bridge, from_gsm8k, from
 from mlxtutor.records.fields import Fields, kind
 from mlxtutor.records.turns import earlier_turns, turns
 
-QUESTIONS = ("question", "prompt", "user", "query", "input")
+QUESTIONS = ("question", "prompt", "query", "input", "user")
 ANSWERS = ("answer", "response", "assistant", "solution", "target", "output", "completion")
 SYSTEMS = ("system", "system_prompt", "system_message")
 _SOLUTION = re.compile(r"<<[^<>=\n]+=[^<>\n]+>>|\n#### *-?[$\d][\d.,/ %]*\s*\Z")  # a call, or a last line `#### 24`
@@ -55,9 +55,9 @@ def _prompt_completion(fields: Fields) -> Converted:
 def _app(fields: Fields) -> Converted:
     system = _system(fields)
     context = fields.take("context", "history", "earlier_turns")
-    earlier = earlier_turns(context) if context is not None else []
+    earlier, notes = earlier_turns(context) if context is not None else ([], [])
     question, answer = fields.text(*QUESTIONS), fields.text(*ANSWERS)
-    return {"messages": [*system, *earlier, _said("user", question), _said("assistant", answer)]}, []
+    return {"messages": [*system, *earlier, _said("user", question), _said("assistant", answer)]}, notes
 
 
 def _question(fields: Fields) -> Converted:
@@ -87,7 +87,7 @@ def _is_gsm8k(fields: Fields) -> bool:
 
 
 FORMATS: dict[str, Format] = {form.name: form for form in (
-    Format("messages", "messages: [{role, content}]", lambda f: "messages" in f.left, _messages),
+    Format("messages", "messages: [{role, content}]", lambda f: f.has("messages"), _messages),
     Format("conversations", "conversations: [{role, content}] or ShareGPT's [{from, value}]",
            lambda f: _turns_of(f, "conversations", "conversation"), _conversations),
     Format("bridge", "c_h, c_r_: tutoring chats", lambda f: {"c_h", "c_r_"} <= f.left.keys(), from_bridge),
@@ -95,7 +95,7 @@ FORMATS: dict[str, Format] = {form.name: form for form in (
     Format("gsm8k", "question, answer with <<1+1=2>> and ####", _is_gsm8k, from_gsm8k),
     Format("alpaca", "instruction, input, output", lambda f: f.has("instruction"), _alpaca),
     Format("prompt-completion", "prompt, completion: texts or lists of messages",
-           lambda f: "completion" in f.left and "prompt" in f.left or isinstance(f.left.get("prompt"), list), _prompt_completion),
+           lambda f: f.has("completion") and f.has("prompt") or isinstance(f.left.get("prompt"), list), _prompt_completion),
     Format("app", "question|prompt|user|query, answer|response|assistant|solution|target",
            lambda f: any(name in f.left for name in QUESTIONS) and any(name in f.left for name in ANSWERS), _app),
     Format("question", "a question without an answer, for an evaluation", lambda f: any(name in f.left for name in QUESTIONS), _question),

@@ -100,11 +100,12 @@ def parse_columns(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def _renamed(record: Record, options: ImportOptions) -> Record:
     """Fields under the names that are asked for, and in lower case: a table's `Question` is `question`."""
     chosen = dict(options.columns)
-    value: dict[str, Any] = {}
+    value: dict[str, Any] = {chosen[key]: item for key, item in record.value.items() if key in chosen}
     for key, item in record.value.items():
         lower = key.strip().lower().replace(" ", "_")
-        name = chosen.get(key) or (lower if lower not in record.value else key)
-        value[name if name not in value else key] = item
+        name = lower if lower not in record.value else key
+        if key not in chosen:
+            value[name if name not in value else f"{key}_" if key in value else key] = item
     return replace(record, value=value)
 
 

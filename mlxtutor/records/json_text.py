@@ -82,10 +82,10 @@ def iter_records(text: str) -> Iterator[tuple[int, Any]]:
     fields = _fields(text, start)
     lists = [key for key in WRAPPERS if key in fields and isinstance(fields[key][0], list) and fields[key][0]]
     document = {key: value for key, (value, _) in fields.items()}
-    if lists and not RECORD_KEYS & document.keys():
+    if lists and any(isinstance(item, dict) for item in document[lists[0]]) and not isinstance(document.get("messages"), list):
         if len(lists) > 1:
             raise BadJSON(f"two lists of records ({', '.join(lists)}): keep one, or give two files")
-        shared = {key: value for key, value in document.items() if key not in WRAPPERS}
+        shared = {key: value for key, value in document.items() if key not in WRAPPERS and key not in RECORD_KEYS}
         for line, value in _elements(text, fields[lists[0]][1]):
             yield line, {**shared, **value} if isinstance(value, dict) else value
     elif RECORD_KEYS & document.keys():

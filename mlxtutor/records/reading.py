@@ -53,6 +53,8 @@ def read_source(source: str) -> Iterator[Record | Defect]:
         yield from _read_hub(source)
         return
     path = Path(source)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise TutorError(f"{path}: no regular file (save it to one first)")
     if path.is_dir():
         raise TutorError(f"{path}: a folder (give its files: {path}/*.jsonl)")
     try:
@@ -146,7 +148,7 @@ def _read_table(path: Path) -> Iterator[Record | Defect]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Defect(line, "schema", f"not CSV ({error})")
+                yield Defect(line, "schema", f"not CSV ({error}; {max(1, rows.line_num - line + 1):,} lines were read with it)")
                 continue
             if not names:
                 names = [name.strip().lstrip("\ufeff") for name in cells]

@@ -75,24 +75,24 @@ def _check(converted: dict[str, Any], questions: bool) -> None:
 def _described(fields: Fields, source: str, licence: str | None) -> dict[str, Any]:
     """What is said about a record besides its messages."""
     row: dict[str, Any] = {
-        "id": fields.text("id", "record_id", "qid", "pid", "c_id"),
-        "source": fields.text("source") or source,
-        "licence": fields.text("licence", "license") or licence or "",
-        "topic": fields.text("topic", "lesson_topic", "subtopic"),
+        "id": fields.word("id", "record_id", "qid", "pid", "c_id"),
+        "source": fields.word("source") or source,
+        "licence": fields.word("licence", "license") or licence or "",
+        "topic": fields.word("topic", "lesson_topic", "subtopic"),
         "tags": _tags(fields.take("tags", default=[])),
-        "difficulty": fields.text("difficulty", "grade"),
+        "difficulty": fields.word("difficulty", "grade"),
         "weight": _weight(fields.take("weight")),
-        "group": fields.text("group", "conversation_id", "dialogue_id", "session_id", "thread_id"),
-        "final_answer": fields.text("final_answer"),
+        "group": fields.word("group", "conversation_id", "dialogue_id", "session_id", "thread_id"),
+        "final_answer": fields.word("final_answer"),
     }
-    level = fields.text("learner_level", "student_level", "audience", "level")
+    level = fields.word("learner_level", "student_level", "audience", "level")
     known = _LEVEL_OF.get(re.sub(r"[\s_]+", " ", level.strip().lower()))
     row["learner_level"] = known or ""
     if level and not known:  # `intro` says how hard it is, not for whom
         row["difficulty"] = row["difficulty"] or level
     mode = fields.left.get("answer_mode", fields.left.get("mode"))
     if isinstance(mode, str) and mode.lower() in MODES:
-        row["answer_mode"] = fields.text("answer_mode", "mode").lower()
+        row["answer_mode"] = fields.word("answer_mode", "mode").lower()
     extra = fields.take("extra", default={})
     row["extra"] = extra if isinstance(extra, dict) else {"extra": extra}
     return row

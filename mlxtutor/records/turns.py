@@ -69,23 +69,23 @@ def _content(value: Any, where: str) -> tuple[Any, list[str]]:
     return ("".join(parts) if all(isinstance(part, str) for part in parts) else parts), notes
 
 
-def earlier_turns(context: Any) -> list[dict]:
+def earlier_turns(context: Any) -> tuple[list[dict], list[str]]:
     """The turns before the question: a list of turns, of texts in alternation that ends with the tutor's, or `Student: ...` lines.
 
-    A text without speakers is the system's. Raises ValueError.
+    A text without speakers is the system's. With notes of what is left out. Raises ValueError.
     """
     if isinstance(context, list) and context and all(isinstance(item, str) for item in context):
         roles = ["assistant" if (len(context) - index) % 2 else "user" for index in range(len(context))]
-        return [{"role": role, "content": text} for role, text in zip(roles, context)]
+        return [{"role": role, "content": text} for role, text in zip(roles, context)], []
     if isinstance(context, list):
-        return turns(context, "context")[0]
+        return turns(context, "context")
     if not isinstance(context, str):
         raise ValueError(f'"context" is {kind(context)} (a text or a list of turns is expected)')
     marks = [mark for mark in _SPEAKER.finditer(context) if mark[1].lower() in _SPEAKERS]
     if not marks or marks[0].start() != len(context) - len(context.lstrip()):
-        return [{"role": "system", "content": context}]
+        return [{"role": "system", "content": context}], []
     ends = [mark.start() for mark in marks[1:]] + [len(context)]
-    return [{"role": role_of(mark[1]), "content": context[mark.end():end].rstrip("\n")} for mark, end in zip(marks, ends)]
+    return [{"role": role_of(mark[1]), "content": context[mark.end():end].rstrip("\n")} for mark, end in zip(marks, ends)], []
 
 
 def joined(messages: list[dict]) -> list[dict]:
