@@ -72,18 +72,18 @@ class Leaks:
             same = kept.numbers == numbers(found)
             told = "" if same else ", with other numbers"
             return _finding(read.line, kept.line, f"{100 * share:.0f} % like a question of the evaluation{told}", same)
-        if reworded := self._reworded(read.question if text == read.asked else question_of(text)):
-            question = read.question if text == read.asked else question_of(text)
-            return _finding(read.line, reworded, "a question of the evaluation in other words", self._same_numbers(reworded, question))
-        return None
+        question = read.question if text == read.asked else question_of(text)
+        line, likeness = self._reworded(question)
+        certain = likeness >= WORDY and self._same_numbers(line, question)  # else it may be another problem about the same things
+        return _finding(read.line, line, "a question of the evaluation in other words", certain) if line else None
 
     def _same_numbers(self, line: int, question: Question) -> bool:
         """Whether a tested question states no number that this one doesn't, and this one few others."""
         tested = next(other for at, other in self._questions if at == line)
         return not Counter(tested.numbers) - Counter(question.numbers) and len(question.numbers) <= len(tested.numbers) + OTHERS
 
-    def _reworded(self, question: Question) -> int:
-        """The line of the question that this one is in other words, 0 for none."""
+    def _reworded(self, question: Question) -> tuple[int, float]:
+        """The line of the question that this one is in other words, and how alike they are; (0, 0) for none."""
         candidates = Counter(index for stem in sorted(question.stems) for index in self._by_stem.get(stem, ()))
         best, at = 0.0, 0
         for index, _ in candidates.most_common(3 * TELLING):
@@ -91,7 +91,7 @@ class Leaks:
             likeness = self._likeness(question, other) if question.choices == other.choices else 0.0
             if likeness > best:
                 best, at = likeness, line
-        return at
+        return at, best
 
     def _likeness(self, question: Question, tested: Question) -> float:
         """How much of a tested question stands in this one; 0 where that is too little.
