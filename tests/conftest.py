@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
+import numpy as np
 import pytest
 import tiny
 from hypothesis import settings
 from mlxtutor.cli import main as command
 
 from mlxtutor import backends
+from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.text.tokenizer import train_tokenizer
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says how busy the machine is
@@ -65,3 +68,11 @@ def tutor(capsys, monkeypatch):
         captured = capsys.readouterr()
         return code, captured.out, captured.err
     return run
+
+
+@pytest.fixture(scope="session")
+def problems():
+    """Electrostatics problems, each prompt once."""
+    rows = {prompt_of(row): row for row in itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(5)), 1200)
+            if row["kind"] == "value"}
+    return [{"messages": row["messages"], "licence": "MIT", "id": row["id"]} for row in rows.values()][:700]

@@ -150,7 +150,7 @@ def test_file_without_out_writes_rows_to_stdout(tutor, script, tmp_path):
     ({"messages": []}, ":2: messages is list []"),
     ({"messages": [{"role": "teacher", "content": "a"}]}, ':2: message 1: unknown role "teacher"'),
     ({"messages": [{"role": "system", "content": "a"}]}, ":2: nothing is asked"), ({"prompt": "x" * 600}, ":2: 6"),
-    ('{"prompt": "\\ud800"}', ":2: holds '\\ud800'"),
+    ('{"prompt": "\\ud800"}', ":2: not UTF-8 text"),
     ({"messages": [{"role": "system", "content": "own"}, {"role": "user", "content": "a"}]}, ':2: has the system message "own" already')])
 def test_a_wrong_row_is_named_and_nothing_is_written(tutor, script, tmp_path, row, said):
     source, out = write_jsonl(tmp_path / "in.jsonl", [{"prompt": "fine"}, row]), tmp_path / "out.jsonl"

@@ -8,38 +8,23 @@ from pathlib import Path
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
+from mlxtutor.records.reading import Defect, read_lines
 from mlxtutor.text.chat import check_messages
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
     """(line number, object) of every non-blank line; TutorError `file:line: ...` on the first that isn't an object."""
+    found = False
     try:
-        file = path.open(encoding="utf-8-sig")
+        for item in read_lines(path):
+            if isinstance(item, Defect):
+                raise TutorError(f"{path}:{item.line}: {item.message}")
+            found = True
+            yield item.line, item.value
     except OSError as error:
         raise TutorError(f"{path}: can't be read ({error.strerror or error})") from None
-    with file:
-        found = False
-        try:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                found = True
-                yield number, _object(path, number, line)
-        except UnicodeDecodeError as error:
-            raise TutorError(f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8") from None
     if not found:
         raise TutorError(f"{path}: empty (one JSON object a line is expected)")
-
-
-def _object(path: Path, number: int, line: str) -> dict:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
-        raise TutorError(f"{path}:{number}: not JSON ({reason}); one JSON object a line is expected") from None
-    if not isinstance(row, dict):
-        raise TutorError(f"{path}:{number}: a JSON object is expected (got {type(row).__name__})")
-    return row
 
 
 def read_rows(path: Path) -> Iterator[dict]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from mlxtutor.datasets.phrases import pick
 from mlxtutor.followup.deeper import Deeper, phrases
 from mlxtutor.problems.build import trained_types
 from mlxtutor.problems.quantities import Value
 from mlxtutor.problems.solution import givens, unit_check, worked
 from mlxtutor.problems.types import draw
-from mlxtutor.problems.wording import compose, compose_plain, load_wordings
+from mlxtutor.problems.wording import compose, compose_plain, load_wordings, wanted_phrase
 from mlxtutor.records.rows import LEVELS, MODES
-from mlxtutor.socratic.dialogue import capital, grown
-from mlxtutor.socratic.slips import Slip, find_slips, growth, si_unit
+from mlxtutor.socratic.dialogue import sentence
+from mlxtutor.socratic.slips import choose, find_slips, si_unit, slip_facts
 from mlxtutor.text.calculator import format_result
 from mlxtutor.text.chat import join_parts
 
@@ -42,15 +43,11 @@ class _Row:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.type = self.pick(trained_types())
+        self.type = pick(rng, trained_types())
         self.wording = load_wordings(self.type.family)[self.type.name]
         self.names: Names = self.wording.names
         self.solved = draw(self.type, rng)
-        targets = [target for target in self.wording.targets if target.startswith("the ") and len(target) < 40] or ["the result"]
-        self.target = self.pick(targets)
-
-    def pick(self, options: Sequence[Any]) -> Any:
-        return options[int(self.rng.integers(len(options)))]
+        self.target = wanted_phrase(rng, self.wording)
 
     def of(self, kind: str) -> dict[str, Any] | None:
         """None where this problem allows no such chat."""
@@ -73,44 +70,30 @@ class _Row:
         """A weak solution, what is wrong with it, the right one; then how to avoid it."""
         words = phrases()["correction"]
         slips = [slip for slip in find_slips(self.solved, self.names) if slip.kind in words["faults"]]
-        kinds = sorted({slip.kind for slip in slips})
-        if not kinds:
+        slip = choose(self.rng, slips) if slips else None
+        facts = slip_facts(self.solved, slip, self.names) if slip else None
+        if slip is None or facts is None:
             return None
-        kind = self.pick(kinds)
-        slip = self.pick([slip for slip in slips if slip.kind == kind])
-        facts = self._slip_facts(slip)
-        if facts is None:
-            return None
+        kind = slip.kind
+        facts["used"] += f" with {slip.symbol} = {slip.bare}" if slip.bare else ""
         fault = words["faults"][kind].format(**facts)
         problem = compose_plain(self.rng, self.wording, self.solved.values)
-        opening = self.pick(words["reply"]).format(fault=fault, Fault=capital(fault))
+        opening = pick(self.rng, words["reply"]).format(fault=fault, Fault=sentence(fault))
         solution = worked(self.solved, list(self.solved.values))
-        messages = [_user(self.pick(words["ask"]).format(problem=problem, **facts)), _tutor([f"{opening}\n", *solution])]
+        messages = [_user(pick(self.rng, words["ask"]).format(problem=problem, **facts)), _tutor([f"{opening}\n", *solution])]
         if self.rng.random() < .5:
-            messages += [_user(self.pick(words["next"]["ask"])), _tutor(self.pick(words["next"][kind]).format(**facts))]
+            messages += [_user(pick(self.rng, words["next"]["ask"])), _tutor(pick(self.rng, words["next"][kind]).format(**facts))]
         return messages, {"tags": ["correction", f"misconception: {kind}"]}
 
-    def _slip_facts(self, slip: Slip) -> dict[str, str] | None:
-        value = self.solved.values[slip.symbol]
-        right, wrong = growth(self.solved, slip.symbol), growth(slip.wrong, slip.symbol)
-        if not right or not wrong:
-            return None
-        unit = self.type.unit
-        used = f"{slip.used} with {slip.symbol} = {slip.bare}" if slip.bare else slip.used
-        return {"s": slip.symbol, "name": self.names[slip.symbol][0], "stated": value.stated, "bare": slip.bare, "used": used,
-                "si": f"{format_result(value.si)} {si_unit(value)}".strip(), "law": self.type.law, "unit": unit,
-                "unit_used": slip.unit_used, "wrong": f"{slip.wrong.results[-1]} {unit}".strip(), "grows": grown(right),
-                "grows_used": grown(wrong)}
-
     def _level(self) -> tuple[list[dict], dict]:
-        level = self.pick(list(LEVELS))
-        reply = [*self._computed(self.pick(phrases()["levels"][level])), f". {self._ending(level)}"]
+        level = pick(self.rng, list(LEVELS))
+        reply = [*self._computed(pick(self.rng, phrases()["levels"][level])), f". {self._ending(level)}"]
         question = compose_plain(self.rng, self.wording, self.solved.values)
         return [_system(f"Learner level: {level}"), _user(question), _tutor(reply)], {"learner_level": level}
 
     def _mode(self) -> tuple[list[dict], dict]:
-        mode = self.pick(MODES)
-        plain = [*self._computed(self.pick(phrases()["plain"])), "."]
+        mode = pick(self.rng, MODES)
+        plain = [*self._computed(pick(self.rng, phrases()["plain"])), "."]
         steps = self._axiomatic()
         reply = plain if mode == "plain" else steps if mode == "axiomatic" else [*plain, "\n\nStep by step:\n", *steps]
         question = compose_plain(self.rng, self.wording, self.solved.values)
@@ -119,7 +102,7 @@ class _Row:
     def _computed(self, opening: str) -> list[Any]:
         """The opening, then every step through the calculator."""
         facts = [f"{self.names[symbol][0]} is {readable(value)}" for symbol, value in self.solved.values.items()]
-        listed = capital(" and ".join([", ".join(facts[:-1]), facts[-1]] if len(facts) > 1 else facts))
+        listed = sentence(" and ".join([", ".join(facts[:-1]), facts[-1]] if len(facts) > 1 else facts))
         symbols = ", ".join(f"{symbol} = {value.stated}" for symbol, value in self.solved.values.items())
         parts: list[Any] = [opening.format(facts=listed, law=self.type.law, givens=symbols, target=self.target)]
         for index, (step, calc, result) in enumerate(zip(self.type.steps, self.solved.expressions, self.solved.results)):
@@ -138,10 +121,10 @@ class _Row:
         return [*parts, f"\n4. Units: {unit_check(self.solved)}\n5. Check: {check}\nAnswer: {end}"]
 
     def _ending(self, level: str) -> str:
-        check = capital(self.type.sanity(self.solved.namespace))
+        check = sentence(self.type.sanity(self.solved.namespace))
         right = f"{self.solved.results[-1]} {self.type.unit}".strip()
         rounded = f"{float(f'{self.solved.answer:.2g}'):g} {self.type.unit}".strip()
-        text = self.pick(phrases()["endings"][level])
+        text = pick(self.rng, phrases()["endings"][level])
         facts = {"target": self.target, "right": right, "rounded": rounded, "check": check, "units": unit_check(self.solved)}
         return str(text.format(**facts, check_low=check[:1].lower() + check[1:] if check[1:2].islower() else check))
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from mlxtutor.datasets.phrases import pick
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.quantities import PREFIX_WORDS, PREFIXES
 from mlxtutor.problems.solution import unit_check
 from mlxtutor.problems.types import CONSTANT_VALUES, Solved
 from mlxtutor.shipped import shipped_yaml
-from mlxtutor.socratic.dialogue import capital, grown
-from mlxtutor.socratic.slips import growth, si_unit
+from mlxtutor.socratic.dialogue import sentence
+from mlxtutor.socratic.slips import grown, growth, si_unit
 from mlxtutor.text.calculator import evaluate, format_result
 
 Content = list[Any]
@@ -44,18 +44,14 @@ class Deeper:
         found = (makers[index]() for index in self.rng.permutation(len(makers)))
         return [turn for turn in found if turn][:count]
 
-    def pick(self, options: Sequence[str]) -> str:
-        return options[int(self.rng.integers(len(options)))]
-
     def _turn(self, kind: str, facts: dict[str, str], content: Content) -> Turn:
         facts = {"target": self.target, "law": self.solved.type.law, **facts}
-        ask = capital(self.pick(phrases()[kind]["ask"]).format(**facts))
-        return ask, [capital(self.pick(phrases()[kind]["reply"]).format(**facts)), *content]
+        ask = sentence(pick(self.rng, phrases()[kind]["ask"]).format(**facts))
+        return ask, [sentence(pick(self.rng, phrases()[kind]["reply"]).format(**facts)), *content]
 
     def _given(self) -> tuple[str, float] | None:
         """A given, and what doubling it multiplies the result by."""
-        symbols = list(self.solved.values)
-        symbol = symbols[int(self.rng.integers(len(symbols)))]
+        symbol = pick(self.rng, list(self.solved.values))
         factor = growth(self.solved, symbol)
         return (symbol, factor) if factor and factor > 0 and abs(factor - 1) > .01 else None
 
@@ -100,7 +96,7 @@ class Deeper:
         shown = ("μ" if prefix == "u" else prefix) + unit
         power = -PREFIXES[prefix]
         meaning = f"{PREFIX_WORDS[prefix]} means 10^{PREFIXES[prefix]}"
-        facts = {"other": shown, "meaning": capital(meaning)}
+        facts = {"other": shown, "meaning": sentence(meaning)}
         expression = f"{self.result}*1e{power}" if power >= 0 else f"{self.result}/1e{-power}"
         return self._turn("convert", facts, [*_call(expression), f" {shown}."])
 
@@ -115,7 +111,7 @@ class Deeper:
             return None
         if not 0.1 < abs(found / self.solved.answer) < 10:
             return None
-        return self._turn("estimate", {}, [*_call(rounded), f". {self.pick(phrases()['estimate']['end'])}"])
+        return self._turn("estimate", {}, [*_call(rounded), f". {pick(self.rng, phrases()['estimate']['end'])}"])
 
     def _units(self) -> Turn | None:
         check = unit_check(self.solved)

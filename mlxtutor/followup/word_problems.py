@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.datasets.phrases import pick
 from mlxtutor.errors import TutorError
 from mlxtutor.followup.deeper import phrases
 from mlxtutor.text.calculator import evaluate
@@ -135,10 +136,6 @@ def iter_followups(rows: Iterable[dict[str, Any]], rng: np.random.Generator) -> 
 Made = tuple[list[dict[str, Any]], str, str]
 
 
-def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]
-
-
 def _calc(step: Step) -> dict[str, str]:
     return {"calc": step.expression, "result": step.result}
 
@@ -151,12 +148,12 @@ def _step(problem: Problem, rng: np.random.Generator) -> Made | None:
     fitting = [step for step in clear if results.count(step.result) == 1 and len(step.sources) > 1]
     if not fitting:
         return None
-    step = _pick(rng, fitting)
+    step = pick(rng, fitting)
     told = []
     for token, source in dict(step.sources).items():
         told.append(words["given" if source == "given" else "wording" if source == "wording" else "earlier"].format(number=token))
-    reply = [_pick(rng, words["reply"]), _calc(step), f". There {', and '.join(told)}."]
-    ask = _pick(rng, words["ask"]).format(result=step.result)
+    reply = [pick(rng, words["reply"]), _calc(step), f". There {', and '.join(told)}."]
+    ask = pick(rng, words["ask"]).format(result=step.result)
     messages = [*problem.row["messages"], {"role": "user", "content": ask}, {"role": "assistant", "content": reply}]
     return messages, "step", str(problem.row["final_answer"])
 
@@ -173,11 +170,11 @@ def _what_if(problem: Problem, rng: np.random.Generator) -> Made | None:
             larger = any(float(old) <= float(other) < float(new) for other in problem.givens if other != old)  # more than there are
             steps = recompute(problem, old, new) if new not in problem.givens and not larger else None
             if steps and steps[-1].result != problem.steps[-1].result:
-                content: list[Any] = [_pick(rng, words["reply"]).format(old=old, new=new)]
+                content: list[Any] = [pick(rng, words["reply"]).format(old=old, new=new)]
                 for step in steps:
                     content += [_calc(step), "\n"]
                 content[-1] = f"\nAnswer: {steps[-1].result}"
-                ask = _pick(rng, words["ask"]).format(old=old, new=new)
+                ask = pick(rng, words["ask"]).format(old=old, new=new)
                 messages = [*problem.row["messages"], {"role": "user", "content": ask}, {"role": "assistant", "content": content}]
                 return messages, "what_if", steps[-1].result
     return None
@@ -189,7 +186,7 @@ def _correction(problem: Problem, rng: np.random.Generator) -> Made | None:
     if any(source == "unclear" for step in problem.steps for _, source in step.sources):
         return None
     at = int(rng.integers(len(problem.steps)))
-    slip = _number(max(1.0, problem.steps[at].value + float(_pick(rng, [-10, -2, -1, 1, 2, 10]))))
+    slip = _number(max(1.0, problem.steps[at].value + float(pick(rng, [-10, -2, -1, 1, 2, 10]))))
     if slip == problem.steps[at].result.replace(",", ""):
         return None
     work: list[Step] = []
@@ -210,8 +207,8 @@ def _correction(problem: Problem, rng: np.random.Generator) -> Made | None:
     if wrong == problem.steps[-1].result.replace(",", "") or not 0 < float(wrong) < LARGEST:
         return None
     shown = "\n".join(f"{step.expression} = {step.result}" for step in work)
-    ask = _pick(rng, words["ask"]).format(question=problem.question, work=shown, wrong=wrong)
-    opening = _pick(rng, words["reply"]).format(expression=work[at].expression, slip=slip)
+    ask = pick(rng, words["ask"]).format(question=problem.question, work=shown, wrong=wrong)
+    opening = pick(rng, words["reply"]).format(expression=work[at].expression, slip=slip)
     solution = problem.row["messages"][1]["content"]
     reply = [opening, _calc(problem.steps[at]), words["end"], *solution]
     return [{"role": "user", "content": ask}, {"role": "assistant", "content": reply}], "correction", str(problem.row["final_answer"])

@@ -48,7 +48,6 @@ def read_questions(path: Path, system: str | None = None) -> list[Question]:
     found = []
     for number, row in read_json_lines(path):
         where = f"{path}:{number}"
-        check_unicode(row, where)
         if "prompt" in row and "messages" in row:
             raise TutorError(f'{where}: both "prompt" and "messages" (one of them is expected)')
         if "messages" in row:

@@ -93,6 +93,11 @@ def compose_plain(rng: np.random.Generator, wording: Wording, values: dict[str, 
     return f"{_fill(rng, _pick(rng, wording.scenes), values, None).strip()} {_pick(rng, wording.questions).strip()}"
 
 
+def wanted_phrase(rng: np.random.Generator, wording: Wording) -> str:
+    """What is wanted, as a phrase for a sentence: `the force`."""
+    return _pick(rng, tuple(text for text in wording.targets if text.startswith("the ") and len(text) < 40) or ("the result",))
+
+
 def _compose(rng: np.random.Generator, wording: Wording, values: dict[str, Value], missing: str | None, held: bool) -> str:
     wholes = wording.wholes_held if held else wording.wholes
     if wholes and rng.random() < .25:

@@ -12,10 +12,10 @@ from mlxtutor.errors import TutorError
 from mlxtutor.quality.contamination import Leaks
 from mlxtutor.quality.findings import RULES, Finding
 from mlxtutor.quality.likeness import Contradictions, Repeats
-from mlxtutor.quality.personal import PHONE_FIELD, find_personal, redact
+from mlxtutor.quality.personal import each_text, find_personal, redact
 from mlxtutor.quality.reading import Reading
 from mlxtutor.quality.script import check_encoding, language_of, rare_languages
-from mlxtutor.quality.shape import check_shape
+from mlxtutor.quality.shape import check_length, check_shape
 from mlxtutor.records.importing import ImportOptions, read_file
 from mlxtutor.records.reading import Defect
 from mlxtutor.records.turns import NEEDS_PICTURE
@@ -107,14 +107,15 @@ class _Checks:
 
     def row(self, read: Reading, checked: Checked) -> Iterator[Finding]:
         """Findings of a row; lengths, language and licence are noted on the way."""
-        line, row, texts = read.line, read.row, read.texts
-        checked.characters.append(sum(map(len, texts)))
+        line, row, texts = read.line, read.row, all_texts(read.row)
+        checked.characters.append(sum(map(len, read.texts)))
+        yield from check_shape(line, row)
         if self.tokenizer and "messages" in row:
             checked.tokens.append(len(encode_chat(self.tokenizer, row["messages"])[0]))
-        yield from check_shape(line, row, self.tokenizer, self.options.context)
-        yield from check_encoding(line, [*texts, *other_texts(row)])
-        found = {pair for text in (*texts, *other_texts(row)) for pair in find_personal(text, self.options.names)}
-        yield from (Finding(line, rule, _masked(rule, text), found=text) for rule, text in sorted(found))
+            yield from check_length(line, checked.tokens[-1], self.options.context)
+        yield from check_encoding(line, texts)
+        found = {pair for text in texts for pair in find_personal(text, self.options.names)}
+        yield from (Finding(line, rule, _masked(rule, text)) for rule, text in sorted(found))
         repeated = self.repeats.check(read)
         contradiction = None if repeated and repeated.rule == "repeated" else self.contradictions.check(read)
         leaks = (leak.check(read) for leak in self.leaks)
@@ -139,23 +140,16 @@ def _excerpt(text: str, findings: Sequence[Finding]) -> str:
     return shown if len(shown) <= EXCERPT else f"{shown[:EXCERPT]}..."
 
 
-def other_texts(row: dict[str, Any]) -> Iterator[str]:
-    """Every text of a row besides what is said: personal data hides in `extra` too."""
-    def texts(value: Any, key: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for name, item in value.items():
-                yield from texts(item, name)
-        elif isinstance(value, list):
-            for item in value:
-                yield from texts(item, key)
-        elif isinstance(value, (str, int)) and PHONE_FIELD.search(key):
-            yield f"phone {value}"
-        elif isinstance(value, str):
-            yield value
+def all_texts(row: dict[str, Any]) -> list[str]:
+    """Every text of a row: personal data hides in `extra` too, and in the id."""
+    found = [row["id"]]
 
-    for key, value in row.items():
-        if key not in ("messages", "text"):
-            yield from texts(value, key)
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    each_text(row, note)
+    return found
 
 
 def _masked(rule: str, text: str) -> str:

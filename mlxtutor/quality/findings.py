@@ -33,14 +33,12 @@ RULES = {
 class Finding:
     """other: the line of the row it is about besides its own (of the evaluation file for contamination), 0 for none.
 
-    found: the text itself where it is to be taken out; certain: --fix acts on it; number: of the record in its file, where several may
-    share a line.
+    certain: --fix acts on it; number: of the record in its file, where several may share a line.
     """
 
     line: int
     rule: str
     message: str
     other: int = 0
-    found: str = ""
     certain: bool = True
     number: int = 0

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import open_atomic, write_atomic
 from mlxtutor.quality.findings import Finding
-from mlxtutor.quality.personal import PHONE_FIELD, redact
 from mlxtutor.quality.personal import RULES as PERSONAL
+from mlxtutor.quality.personal import each_text, redact
 from mlxtutor.quality.script import repair
 from mlxtutor.records.importing import ImportOptions, read_file
 from mlxtutor.records.reading import Defect
 
 DROPPED = ("schema", "length", "picture", "empty", "truncated", "repeated", "near-duplicate", "contamination")
 LOG_SUFFIX = ".fixes.jsonl"
-Change = Callable[[str], str]
 
 
 def log_path(out: Path) -> Path:
@@ -73,10 +72,10 @@ def _fixed(row: dict[str, Any], findings: list[Finding]) -> dict[str, Any] | Non
     if rules & set(DROPPED):
         return None
     if "encoding" in rules:
-        row = _each_text(row, repair)
+        row = each_text(row, repair)
     if rules & {*PERSONAL, "encoding"}:  # what is found after the repair, too
         clean = redact(row["id"], "name" in rules)
-        row = _each_text(row, lambda text: redact(text, "name" in rules))
+        row = each_text(row, lambda text: redact(text, "name" in rules))
         row = {**row, "id": row["id"] if clean == row["id"] else f"{row['source']}-{findings[0].number or findings[0].line:06d}"}
     return _answered(row) if "roles" in rules else row
 
@@ -87,14 +86,3 @@ def _answered(row: dict[str, Any]) -> dict[str, Any] | None:
     last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
     asked = any(message["role"] == "user" for message in messages[:last])
     return {**row, "messages": messages[:last + 1]} if asked else None
-
-
-def _each_text(value: Any, change: Change, key: str = "", top: bool = True) -> Any:
-    """A row with every text in it changed, but for its id and the messages' roles."""
-    if isinstance(value, dict):
-        return {name: item if name == ("id" if top else "role") else _each_text(item, change, name, False) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_each_text(item, change, key, False) for item in value]
-    if isinstance(value, (str, int)) and PHONE_FIELD.search(key) and (told := change(f"phone {value}")) != f"phone {value}":
-        return told.removeprefix("phone ")
-    return change(value) if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from mlxtutor.quality.near import NEAR, Kept, Near, most_like
 from mlxtutor.quality.reading import Reading, differ, digest
 from mlxtutor.quality.words import Question, Rarity, jaccard, numbers, pairs
 
+Place = tuple[int, int]  # line, number
 CROWD = 20      # of rows almost like one, so many are kept to compare others with
 REWORDED = 0.6  # of the stems of two questions with the same numbers, by weight
 ASKED = 0.5     # of the stems of the shorter asking sentence stand in the other
@@ -65,26 +66,26 @@ class Contradictions:
     """Questions that are one up to their wording, with final answers that differ."""
 
     def __init__(self) -> None:
-        self._by_numbers: dict[tuple[float, ...], list[tuple[int, Question, Any]]] = defaultdict(list)
-        self._by_text: dict[bytes, list[tuple[int, Any]]] = defaultdict(list)
+        self._by_numbers: dict[tuple[float, ...], list[tuple[Place, Question, Any]]] = defaultdict(list)
+        self._by_text: dict[bytes, list[tuple[Place, Any]]] = defaultdict(list)
         self._rarity = Rarity()
 
     def check(self, read: Reading) -> Finding | None:
-        answer, line = read.final, read.line
+        answer, place = read.final, (read.line, read.number)
         if answer is None or [message["role"] for message in read.row["messages"] if message["role"] != "system"] != ["user", "assistant"]:
             return None  # in a dialogue the last answer isn't that to the first question
         same = self._by_text[digest([read.asked])]
         for other, stated in same[:CROWD]:
             if differ(answer, stated):
-                return _contradiction(line, answer, other, stated)
-        same.append((line, answer))
+                return _contradiction(read.line, answer, other, stated)
+        same.append((place, answer))
         question = read.question
         self._rarity.add(question.stems)
         alike = self._by_numbers[question.numbers]
         for other, earlier, stated in alike[-CROWD:] if len(question.numbers) > 1 else ():
             if differ(answer, stated) and self._reworded(question, earlier):
-                return _contradiction(line, answer, other, stated)
-        alike.append((line, question, answer))
+                return _contradiction(read.line, answer, other, stated)
+        alike.append((place, question, answer))
         return None
 
     def _reworded(self, first: Question, second: Question) -> bool:
@@ -95,9 +96,9 @@ class Contradictions:
         return asked and self._rarity.likeness(first.stems, second.stems) >= REWORDED
 
 
-def _contradiction(line: int, answer: Any, other: int, stated: Any) -> Finding:
-    message = f"answers {_shown(answer)}, line {other} the same question with {_shown(stated)}"
-    return Finding(line, "contradiction", message, other, certain=False)
+def _contradiction(line: int, answer: Any, other: Place, stated: Any) -> Finding:
+    message = f"answers {_shown(answer)}, {_place(*other)} the same question with {_shown(stated)}"
+    return Finding(line, "contradiction", message, other[0], certain=False)
 
 
 def _shown(answer: Any) -> str:

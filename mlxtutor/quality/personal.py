@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -34,17 +34,42 @@ _STREET = re.compile(r"\b\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){1,3}(?
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 _NAME = re.compile(r"(?:\b[Mm]y name is|\bI am called|\b(?:Mr|Mrs|Ms|Dr|Prof)\.?)\s+((?:[A-Z][a-z]+)(?: [A-Z][a-z]+){0,2})")
 REGIONS = ("US", "GB", "DE", "FR", "IN", "ES", "IT", "BR", "AU", "CA")
-SMALL = 20  # numbers below are sections'
+SMALL = 20  # a dotted number whose parts are all below is a section's
 RULES = ("email", "phone", "card", "key", "address", "name")
 
 
 def find_personal(text: str, names: bool = False) -> Iterator[tuple[str, str]]:
     """(rule, the text itself) of everything found; what is one thing isn't found as another again."""
-    taken: list[tuple[int, int]] = []
+    yield from ((rule, text[start:end]) for rule, start, end in _found(text, names))
+
+
+def redact(text: str, names: bool = False) -> str:
+    """The text with everything found replaced by `[email]`, `[phone]` ..."""
+    for rule, start, end in sorted(_found(text, names), key=lambda found: -found[1]):
+        text = f"{text[:start]}[{rule}]{text[end:]}"
+    return text
+
+
+def _found(text: str, names: bool) -> list[tuple[str, int, int]]:
+    """(rule, start, end); of candidates that overlap the first."""
+    found: list[tuple[str, int, int]] = []
     for rule, start, end in _candidates(text, names):
-        if not any(start < high and low < end for low, high in taken):
-            taken.append((start, end))
-            yield rule, text[start:end]
+        if not any(start < high and low < end for _, low, high in found):
+            found.append((rule, start, end))
+    return found
+
+
+def each_text(value: Any, change: Callable[[str], str], key: str = "", top: bool = True) -> Any:
+    """A row with every text in it changed, but for its id, roles and calculator calls. A number in a field such as `phone` is text."""
+    if isinstance(value, dict):
+        kept = ("id",) if top else ("role", "calc", "result")
+        return {name: item if name in kept else each_text(item, change, name, False) for name, item in value.items()}
+    if isinstance(value, list):
+        return [each_text(item, change, key, False) for item in value]
+    if isinstance(value, (str, int)) and PHONE_FIELD.search(key):
+        told = change(f"phone {value}")
+        return value if told == f"phone {value}" else told.removeprefix("phone ")
+    return change(value) if isinstance(value, str) else value
 
 
 def _candidates(text: str, names: bool) -> Iterator[tuple[str, int, int]]:
@@ -114,14 +139,3 @@ def _is_public_ip(text: str, before: str) -> bool:
         return ipaddress.ip_address(text).is_global
     except ValueError:
         return False
-
-
-def redact(text: str, names: bool = False) -> str:
-    """The text with everything found replaced by `[email]`, `[phone]` ..."""
-    spans: list[tuple[int, int, str]] = []
-    for rule, start, end in _candidates(text, names):
-        if not any(start < high and low < end for low, high, _ in spans):
-            spans.append((start, end, rule))
-    for start, end, rule in sorted(spans, reverse=True):
-        text = f"{text[:start]}[{rule}]{text[end:]}"
-    return text

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlxtutor.quality.findings import Finding
-from mlxtutor.text.chat import encode_chat, plain
-from mlxtutor.text.tokenizer import Tokenizer
+from mlxtutor.text.chat import plain
 
 EXCHANGES = (2, 6)  # of a Socratic dialogue
 SOCRATIC = "socratic"  # the tag of one
@@ -19,8 +18,8 @@ _DOUBTFUL_END = re.compile(r"(?:[;:=*/\\(\[{]|(?<!, )\b(?:and|or)|\b(?:a|an|of|t
 _TAIL = 40  # characters in which a bracket that isn't closed looks cut
 
 
-def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, limit: int) -> Iterator[Finding]:
-    """Findings of one row. limit: tokens of the context, with a tokenizer."""
+def check_shape(line: int, row: dict[str, Any]) -> Iterator[Finding]:
+    """Findings of one row."""
     if "messages" not in row:
         return
     messages = row["messages"]
@@ -29,7 +28,11 @@ def check_shape(line: int, row: dict[str, Any], tokenizer: Tokenizer | None, lim
     if SOCRATIC in [tag.casefold() for tag in row.get("tags", [])] and not EXCHANGES[0] <= exchanges <= EXCHANGES[1]:
         yield Finding(line, "exchanges", f"{exchanges} exchanges ({EXCHANGES[0]} to {EXCHANGES[1]} are expected)", certain=False)
     yield from _endings(line, messages)
-    if tokenizer and (tokens := len(encode_chat(tokenizer, messages)[0])) > limit:
+
+
+def check_length(line: int, tokens: int, limit: int) -> Iterator[Finding]:
+    """A finding where a row has more tokens than the context holds."""
+    if tokens > limit:
         cut = 100 * (tokens - limit) / tokens
         yield Finding(line, "context", f"{tokens:,} tokens (the context holds {limit:,}; {cut:.0f} % would be cut)", certain=False)
 

@@ -35,7 +35,6 @@ class Fields:
             return str(value)
         raise ValueError(f'"{self.used[-1]}" is {kind(value)} (a text is expected)')
 
-
     def word(self, *names: str) -> str:
         """As `text`, but what is no text stays where it is."""
         return self.text(*(name for name in names if isinstance(self.left.get(name), (str, int, float))))

@@ -22,7 +22,6 @@ class Format:
     """fits: whether a record is of this format; convert: its fields -> those of a row, and notes; raises ValueError."""
 
     name: str
-    shown: str
     fits: Callable[[Fields], bool]
     convert: Callable[[Fields], Converted]
 
@@ -78,7 +77,11 @@ def _said(role: str, content: str) -> dict[str, str]:
 
 
 def _turns_of(fields: Fields, *names: str) -> bool:
-    return any(name in fields.left and isinstance(fields.left[name], list) for name in names)
+    return any(isinstance(fields.left.get(name), list) for name in names)
+
+
+def _named(fields: Fields, names: tuple[str, ...]) -> bool:
+    return any(name in fields.left for name in names)
 
 
 def _is_gsm8k(fields: Fields) -> bool:
@@ -87,24 +90,17 @@ def _is_gsm8k(fields: Fields) -> bool:
 
 
 FORMATS: dict[str, Format] = {form.name: form for form in (
-    Format("messages", "messages: [{role, content}]", lambda f: f.has("messages"), _messages),
-    Format("conversations", "conversations: [{role, content}] or ShareGPT's [{from, value}]",
-           lambda f: _turns_of(f, "conversations", "conversation"), _conversations),
-    Format("bridge", "c_h, c_r_: tutoring chats", lambda f: {"c_h", "c_r_"} <= f.left.keys(), from_bridge),
-    Format("scienceqa", "question, choices, answer", lambda f: fields_of_choice(f), from_scienceqa),
-    Format("gsm8k", "question, answer with <<1+1=2>> and ####", _is_gsm8k, from_gsm8k),
-    Format("alpaca", "instruction, input, output", lambda f: f.has("instruction"), _alpaca),
-    Format("prompt-completion", "prompt, completion: texts or lists of messages",
-           lambda f: f.has("completion") and f.has("prompt") or isinstance(f.left.get("prompt"), list), _prompt_completion),
-    Format("app", "question|prompt|user|query, answer|response|assistant|solution|target",
-           lambda f: any(name in f.left for name in QUESTIONS) and any(name in f.left for name in ANSWERS), _app),
-    Format("question", "a question without an answer, for an evaluation", lambda f: any(name in f.left for name in QUESTIONS), _question),
-    Format("text", "text", lambda f: "text" in f.left or "content" in f.left, _text),
+    Format("messages", lambda f: f.has("messages"), _messages),
+    Format("conversations", lambda f: _turns_of(f, "conversations", "conversation"), _conversations),
+    Format("bridge", lambda f: {"c_h", "c_r_"} <= f.left.keys(), from_bridge),
+    Format("scienceqa", lambda f: f.has("question") and _turns_of(f, "choices"), from_scienceqa),
+    Format("gsm8k", _is_gsm8k, from_gsm8k),
+    Format("alpaca", lambda f: f.has("instruction"), _alpaca),
+    Format("prompt-completion", lambda f: f.has("completion") and f.has("prompt") or _turns_of(f, "prompt"), _prompt_completion),
+    Format("app", lambda f: _named(f, QUESTIONS) and _named(f, ANSWERS), _app),
+    Format("question", lambda f: _named(f, QUESTIONS), _question),  # for an evaluation
+    Format("text", lambda f: _named(f, ("text", "content")), _text),
 )}
-
-
-def fields_of_choice(fields: Fields) -> bool:
-    return fields.has("question") and isinstance(fields.left.get("choices"), list)
 
 
 def recognise(record: dict[str, Any]) -> Format:

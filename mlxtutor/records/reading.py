@@ -67,6 +67,11 @@ def read_source(source: str) -> Iterator[Record | Defect]:
         raise TutorError(f"{path}: can't be read ({reason})") from None
 
 
+def read_lines(path: Path) -> Iterator[Record | Defect]:
+    """One JSON object a line, whatever the file's name; raises OSError."""
+    return (_checked(item, number) for number, item in enumerate(_read_lines(path), 1))
+
+
 def _checked(item: Record | Defect, number: int) -> Record | Defect:
     if isinstance(item, Record) and not is_utf8(item.value):
         return Defect(item.line, "encoding", "not UTF-8 text; save the file as UTF-8 (in Excel: CSV UTF-8)", number)

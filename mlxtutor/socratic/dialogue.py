@@ -8,22 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.datasets.phrases import capital, pick
 from mlxtutor.problems.build import trained_types
 from mlxtutor.problems.types import Solved, draw
-from mlxtutor.problems.wording import compose_plain, load_wordings
+from mlxtutor.problems.wording import compose_plain, load_wordings, wanted_phrase
 from mlxtutor.shipped import shipped_yaml
 from mlxtutor.socratic.rules import QUESTION_TYPES, builds_on, problems
-from mlxtutor.socratic.slips import Slip, find_slips, growth, si_unit
+from mlxtutor.socratic.slips import Slip, choose, find_slips, slip_facts
 from mlxtutor.socratic.word_problems import word_problems
-from mlxtutor.text.calculator import format_result
 
 REVEALING = ("evidence", "perspective")  # after the last of these the student corrects the slip
 WORD_SHARE = .3   # of the dialogues are about word problems
 ECHO_SHARE = .5   # of the tutor's questions quote the student, and all that wouldn't build on the words otherwise
 SAID = 2          # times that a student may say what doubling does
 QUOTED = 60       # characters of a quotation that is a whole sentence
-_GROWTH = {2: "twice as large", 4: "four times as large", 8: "eight times as large", .5: "half as large", .25: "a quarter as large",
-           1: "just as large", .125: "an eighth as large"}
 
 
 def iter_dialogues(rng: np.random.Generator, exchanges: int = 0) -> Iterator[dict[str, Any]]:
@@ -45,9 +43,7 @@ def _dialogue(rng: np.random.Generator, exchanges: int) -> dict[str, Any] | None
     slips = find_slips(solved, names)
     if not slips:
         return None
-    kinds = sorted({slip.kind for slip in slips})
-    kind = kinds[int(rng.integers(len(kinds)))]
-    slip = [slip for slip in slips if slip.kind == kind][int(rng.integers(sum(slip.kind == kind for slip in slips)))]
+    slip = choose(rng, slips)
     facts = _facts(solved, slip, names, target)
     if facts is None:
         return None
@@ -63,14 +59,13 @@ def _dialogue(rng: np.random.Generator, exchanges: int) -> dict[str, Any] | None
 def _problem(rng: np.random.Generator) -> tuple[Solved, str, dict[str, tuple[str, ...]], str]:
     """A solved problem, its text, what its givens are called, and what is wanted."""
     if rng.random() < WORD_SHARE:
-        problem = list(word_problems().values())[int(rng.integers(len(word_problems())))]
+        problem = pick(rng, list(word_problems().values()))
         solved = problem.draw(rng)
         return solved, problem.text(rng, solved), problem.names, problem.target
-    kind = trained_types()[int(rng.integers(len(trained_types())))]
+    kind = pick(rng, trained_types())
     wording = load_wordings(kind.family)[kind.name]
     solved = draw(kind, rng)
-    targets = [target for target in wording.targets if target.startswith("the ") and len(target) < 40] or ["the result"]
-    return solved, compose_plain(rng, wording, solved.values), wording.names, targets[int(rng.integers(len(targets)))]
+    return solved, compose_plain(rng, wording, solved.values), wording.names, wanted_phrase(rng, wording)
 
 
 def _question_types(rng: np.random.Generator, count: int) -> list[str]:
@@ -96,26 +91,13 @@ def moves() -> dict[str, Any]:
 
 def _facts(solved: Solved, slip: Slip, names: dict[str, tuple[str, ...]], target: str) -> dict[str, str] | None:
     """What the phrases' places are filled with."""
-    symbol = slip.symbol
-    value, unit = solved.values[symbol], solved.type.unit
-    right, wrong = growth(solved, symbol), growth(slip.wrong, symbol)
-    if right is None or wrong is None or right <= 0 or wrong <= 0:
+    facts = slip_facts(solved, slip, names)
+    if facts is None:
         return None
-    own = si_unit(value)
-    facts = {
-        "s": symbol, "name": names[symbol][0], "stated": value.stated, "si": f"{format_result(value.si)} {own}".strip(), "target": target,
-        "bare": slip.bare, "double": slip.bare, "used": slip.used, "law": solved.type.law, "symbol": solved.type.steps[-1].symbol,
-        "right": f"{solved.results[-1]} {unit}".strip(), "wrong": f"{slip.wrong.results[-1]} {unit}".strip(), "unit": unit,
-        "unit_used": slip.unit_used, "grows": grown(right), "grows_used": grown(wrong)}
+    facts |= {"target": target, "double": slip.bare, "symbol": solved.type.steps[-1].symbol}
     if slip.kind == "inverse":
         facts |= _inverse_facts(facts)
     return facts | (_arrangement(solved) if slip.kind == "counterpart" else {})
-
-
-def grown(factor: float) -> str:
-    """`twice as large`, `1.41 times as large`."""
-    named = next((text for size, text in _GROWTH.items() if abs(factor - size) < 1e-3 * size), None)
-    return named or f"{factor:.3g} times as large"
 
 
 def _inverse_facts(facts: dict[str, str]) -> dict[str, str]:
@@ -144,36 +126,33 @@ class _Talk:
         self.rng, self.slip, self.facts, self.types = rng, slip, facts, types
         self.phrases = moves()["kinds"][slip.kind]
 
-    def pick(self, options: Sequence[Any]) -> Any:
-        return options[int(self.rng.integers(len(options)))]
-
     def messages(self, problem: str) -> list[dict[str, str]]:
-        attempt = self.pick(self.phrases["attempts"]).format(**self.facts)
-        said = self.pick(moves()["openings"]).format(problem=problem, attempt=attempt)
+        attempt = pick(self.rng, self.phrases["attempts"]).format(**self.facts)
+        said = pick(self.rng, moves()["openings"]).format(problem=problem, attempt=attempt)
         quote = next((part for part in (self.facts["used"], self.facts["wrong"]) if part in attempt), attempt)
         talk = [{"role": "user", "content": said}]
         found = max(index for index, name in enumerate(self.types) if name in REVEALING)
         for index, name in enumerate(self.types):
             question, reply = self._exchange(name)
             talk.append({"role": "assistant", "content": self._asked(question, said, quote)})
-            correction = f" {self.pick(moves()['corrections']).format(**self.facts)}" if index == found else ""
+            correction = f" {pick(self.rng, moves()['corrections']).format(**self.facts)}" if index == found else ""
             said, quote = reply + correction, _quotation(reply)
             talk.append({"role": "user", "content": said})
-        closing = self.pick(moves()["closings"])
-        lesson = self.pick(self.phrases["lesson"]).format(**self.facts)
+        closing = pick(self.rng, moves()["closings"])
+        lesson = pick(self.rng, self.phrases["lesson"]).format(**self.facts)
         return [*talk, {"role": "assistant", "content": closing.format(**self.facts, lesson=lesson)}]
 
     def _exchange(self, name: str) -> tuple[str, str]:
         """A question of a type, and the student's reply."""
-        question, reply = self.pick(self.phrases[name] if name in self.phrases else moves()[name])
+        question, reply = pick(self.rng, self.phrases[name] if name in self.phrases else moves()[name])
         facts = {key: value.format(**self.facts) if "{" in value else value for key, value in self.facts.items()}
-        return capital(question.format(**facts)), capital(reply.format(**facts))
+        return sentence(question.format(**facts)), sentence(reply.format(**facts))
 
     def _asked(self, question: str, said: str, quote: str) -> str:
         """The question, with the student's words before it where it doesn't take them up itself."""
         if builds_on(question, said) and self.rng.random() >= ECHO_SHARE:
             return question
-        return str(self.pick(moves()["echoes"])).format(quote=quote, question=question)
+        return str(pick(self.rng, moves()["echoes"])).format(quote=quote, question=question)
 
 
 def _quotation(reply: str) -> str:
@@ -182,7 +161,7 @@ def _quotation(reply: str) -> str:
     return sentence if len(sentence) <= QUOTED else sentence.split(",")[0]
 
 
-def capital(text: str) -> str:
+def sentence(text: str) -> str:
     """With a capital at the start, but for a symbol or a number with its unit."""
     first = text.split(" ", 1)[0]
-    return text if len(first) == 1 and first != "a" or not first.isalpha() else text[:1].upper() + text[1:]
+    return text if len(first) == 1 and first != "a" or not first.isalpha() else capital(text)

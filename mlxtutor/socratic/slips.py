@@ -6,11 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from mlxtutor.datasets.phrases import pick
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.quantities import KINDS, Value
 from mlxtutor.problems.types import ProblemType, Solved, Step, solve
+from mlxtutor.text.calculator import format_result
 
+_GROWTH = {2: "twice as large", 4: "four times as large", 8: "eight times as large", .5: "half as large", .25: "a quarter as large",
+           1: "just as large", .125: "an eighth as large"}
 _PREFIXED = re.compile(r"(-?[\d.]+)e(-?\d+)")
 UNSIGNED = ("m", "m^2", "s", "kg", "F", "ohm", "")  # no quantity in these is negative
 _PAIR = re.compile(r"\{(\w+)\}([*/])\{(\w+)\}")
@@ -51,6 +57,30 @@ def growth(solved: Solved, symbol: str) -> float | None:
     except TutorError:
         return None
     return doubled.answer / solved.answer if solved.answer else None
+
+
+def choose(rng: np.random.Generator, slips: list[Slip]) -> Slip:
+    """One of them: first the kind, so that those with many givens to go wrong aren't more frequent."""
+    kind = pick(rng, sorted({slip.kind for slip in slips}))
+    return pick(rng, [slip for slip in slips if slip.kind == kind])
+
+
+def slip_facts(solved: Solved, slip: Slip, names: dict[str, tuple[str, ...]]) -> dict[str, str] | None:
+    """What phrases about a slip are filled with; None where doubling the given at issue has no plain effect."""
+    value, unit = solved.values[slip.symbol], solved.type.unit
+    right, wrong = growth(solved, slip.symbol), growth(slip.wrong, slip.symbol)
+    if right is None or wrong is None or right <= 0 or wrong <= 0:
+        return None
+    return {"s": slip.symbol, "name": names[slip.symbol][0], "stated": value.stated, "bare": slip.bare, "used": slip.used, "unit": unit,
+            "si": f"{format_result(value.si)} {si_unit(value)}".strip(), "law": solved.type.law, "unit_used": slip.unit_used,
+            "wrong": f"{slip.wrong.results[-1]} {unit}".strip(), "right": f"{solved.results[-1]} {unit}".strip(), "grows": grown(right),
+            "grows_used": grown(wrong)}
+
+
+def grown(factor: float) -> str:
+    """`twice as large`, `1.41 times as large`."""
+    named = next((text for size, text in _GROWTH.items() if abs(factor - size) < 1e-3 * size), None)
+    return named or f"{factor:.3g} times as large"
 
 
 def si_unit(value: Value) -> str:
