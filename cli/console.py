@@ -44,7 +44,8 @@ def print_json(document: Any) -> None:
 
 def table(title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Table:
     """A plain table; `right` are the columns of numbers. Cells are text: a bracket in them is no markup."""
-    result = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    result = Table(title=title, title_justify="left", title_style="bold", min_width=len(title), box=None, pad_edge=False,
+                   header_style="dim")
     for index, column in enumerate(columns):
         result.add_column(column, justify="right" if index in right else "left")
     for row in rows:

@@ -236,3 +236,14 @@ def test_unreadable_models(tmp_path, content, message):
         (tmp_path / "tokenizer.model").write_bytes(content)
     with pytest.raises(TutorError, match=message):
         Tokenizer.load(tmp_path)
+
+
+def test_what_the_text_raises_comes_through(tmp_path):
+    """SentencePiece reads the texts in its own code, and would say INTERNAL."""
+    def texts():
+        yield "some text " * 50
+        raise TutorError("rows.jsonl:7: not JSON")
+
+    with pytest.raises(TutorError, match=r"^rows\.jsonl:7: not JSON$"):
+        train_tokenizer(texts(), 300, tmp_path / "t.model")
+    assert not list(tmp_path.iterdir())

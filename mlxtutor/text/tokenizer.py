@@ -177,7 +177,10 @@ def _sentences(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _training_error(message: str, vocab_size: int) -> TutorError:
-    """SentencePiece's two messages about the size, in our words; any other as it is."""
+    """SentencePiece's two messages about the size, in our words; what a text's reader raised in it; any other as it is."""
+    _, ours, told = message.partition("TutorError: ")
+    if ours:
+        return TutorError(told.splitlines()[0])
     if too_high := re.search(r"too high.*<= (\d+)", message):
         return TutorError(
             f"vocab_size {vocab_size} is more than this text gives (at most {too_high[1]}); "
