@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlxtutor.inference.generate import Answer, LoadedModel
 
 BATCH_SIZE = 64
-WORDS = "The question. Before it the model, where it is not the newest: NAME, NAME@VERSION or a directory. `-`: read from stdin."
+WORDS = "The question. Before it the model, where it is not the promoted or newest: NAME[@VERSION], a directory. `-`: read from stdin."
 OUT = "Rows with id, answer, tokens and finish_reason, in the same order; stdout by default."
 
 

@@ -23,7 +23,7 @@ MEMORY = "Earlier exchanges read with a question; by default none for a micro tu
 
 
 def chat(
-    model: Annotated[str | None, typer.Argument(help="NAME, NAME@VERSION or a directory; the newest model by default.")] = None,
+    model: Annotated[str | None, typer.Argument(help="NAME[@VERSION] or a directory; by default the promoted or newest model.")] = None,
     backend: Annotated[str, typer.Option(help="auto, mlx or torch.")] = "auto",
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system text.")] = None,
     no_calculator: Annotated[bool, typer.Option("--no-calculator", help="The tutor sets up, you evaluate.")] = False,

@@ -59,7 +59,7 @@ def preview_command(
 
 
 def _tokenizer(model: str | None) -> Tokenizer | None:
-    """The named model's, else the newest model's, else none: a preview needs no model."""
+    """The named model's, else the promoted or newest model's, else none: a preview needs no model."""
     from mlxtutor.registry.models import list_models
 
     return load_tokenizer(model) if model or list_models(console.home().models) else None

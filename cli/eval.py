@@ -16,7 +16,7 @@ FAMILY_SCORES = ("correct", "value", "unit", "unit_check", "invented")
 
 
 def evaluate(
-    model: Annotated[str | None, typer.Argument(help="NAME, NAME@VERSION or a directory; the newest model by default.")] = None,
+    model: Annotated[str | None, typer.Argument(help="NAME[@VERSION] or a directory; by default the promoted or newest model.")] = None,
     suite: Annotated[str, typer.Option(help="em: electrostatics and circuits.")] = "em",
     n: Annotated[int | None, typer.Option("--n", min=1, help="Problems of each split; by default 500, and all of others.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="values, wordings, others or types; repeat for more. All by default.")] = None,

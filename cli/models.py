@@ -1,20 +1,18 @@
-"""`tutor models`: what has been made here."""
+"""`tutor models`: what has been made here, and which version is the one to use."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from . import console
 from .options import AsJson
 
-if TYPE_CHECKING:
-    from mlxtutor.registry.models import ModelRef
-
-app = typer.Typer(no_args_is_help=True, help="The models made here. Example: tutor models list")
-SPLITS = ("values", "wordings", "others", "types")
+app = typer.Typer(no_args_is_help=True, help="The models made here, their versions and which one is stable. Example: tutor models list")
+MODEL = "NAME (its stable version, else its newest), NAME@2, NAME@stable, NAME@newest, sha256:1234abcd or a directory"
+Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
+Version = Annotated[str, typer.Argument(metavar="NAME@N", help="NAME@3, NAME@newest or sha256:1234abcd.", show_default=False)]
 
 
 @app.command("list")
@@ -25,93 +23,130 @@ def list_command(as_json: AsJson = False) -> None:
     """
     from mlxtutor.registry.models import list_models
 
+    from .model_views import entry, print_list
+
     found = list_models(console.home().models)
     if as_json:
-        console.print_json([_entry(ref) for ref in found])
-        return
-    if not found:
+        console.print_json([entry(ref) for ref in found])
+    elif found:
+        print_list(found)
+    else:
         console.out.print("no model yet (make one: tutor train)")
-        return
-    rows = [[ref.id, ref.card.get("kind", "-"), _parameters(ref), _correct(ref), _made(ref)] for ref in found]
-    console.out.print(console.table("models", ["model", "kind", "parameters", "correct on new values", "made (UTC)"], rows, right=(2, 3)))
 
 
 @app.command("show")
 def show_command(
-    model: Annotated[str | None, typer.Argument(help="NAME, NAME@VERSION or a directory; the newest one by default.")] = None,
+    model: Annotated[str | None, typer.Argument(help=f"{MODEL}. By default the model promoted last, else the newest.")] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Only what it was made of and what was built on it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """One model: how it was made, how it scores, its files.
+    """One model: how it was made, how it scores, its files, what it was made of and what was built on it.
 
-    Example: tutor models show em-tutor
+    Example: tutor models show em-tutor --tree
     """
-    from mlxtutor.registry.models import resolve
+    from mlxtutor.registry.models import list_models, resolve
+
+    from .model_views import document, family, print_model
 
     ref = resolve(console.home().models, model)
-    files = {p.relative_to(ref.path).as_posix(): p.stat().st_size for p in sorted(ref.path.rglob("*")) if p.is_file()}
+    known = list_models(console.home().models)
     if as_json:
-        console.print_json({**_entry(ref), **ref.card, "files": files})
+        console.print_json(document(ref, known))
         return
-    _print_model(ref)
-    _print_stages(ref.card.get("stages") or [])
-    _print_scores(ref.card.get("evaluation") or {})
-    console.out.print(console.table("files", ["file", "size"], [[name, console.size(n)] for name, n in files.items()], right=(1,)))
+    if not tree:
+        print_model(ref)
+    console.out.print(family(ref, known))
 
 
-def _entry(ref: ModelRef) -> dict[str, Any]:
-    return {"name": ref.name, "version": ref.version, "kind": ref.card.get("kind"), "path": str(ref.path),
-            "stable": bool(ref.card.get("stable")), "created": ref.card.get("created")}
+@app.command("promote")
+def promote_command(version: Version, note: Note = "", as_json: AsJson = False) -> None:
+    """Make a version the stable one: what NAME means from now on, and what commands take when no model is named.
+
+    Example: tutor models promote em-tutor@3 --note "tried with class 9b"
+    """
+    from mlxtutor.registry.promotion import promote
+
+    from .model_views import print_move
+
+    print_move(promote(console.home().models, version, note), as_json)
 
 
-def _made(ref: ModelRef) -> str:
-    return ref.card.get("created", "")[:16].replace("T", " ")
+@app.command("rollback")
+def rollback_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the model.", show_default=False)],
+    to: Annotated[int | None, typer.Option("--to", min=0, metavar="N", help="Back to version N, stable before; 0: to none.")] = None,
+    note: Note = "",
+    as_json: AsJson = False,
+) -> None:
+    """Undo the last promotion: the version that was stable before is so again. Done twice it goes further back.
+
+    Example: tutor models rollback em-tutor
+    """
+    from mlxtutor.registry.promotion import rollback
+
+    from .model_views import print_move
+
+    print_move(rollback(console.home().models, name, to, note), as_json)
 
 
-def _parameters(ref: ModelRef) -> str:
-    return f"{ref.card['parameters']:,}" if "parameters" in ref.card else "-"
+@app.command("history")
+def history_command(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of one model; of all by default.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Promotions, rollbacks and removals, oldest first.
+
+    Example: tutor models history em-tutor --json
+    """
+    from mlxtutor.registry.promotion import history
+
+    from .model_views import print_history
+
+    rows = history(console.home().models, name)
+    if as_json:
+        console.print_json(rows)
+    elif rows:
+        print_history(rows)
+    else:
+        console.out.print("nothing promoted or removed yet (promote a version: tutor models promote NAME@N)")
 
 
-def _correct(ref: ModelRef) -> str:
-    splits = ((ref.card.get("evaluation") or {}).get("after") or {}).get("splits", {})
-    return console.percent(splits.get("values", {}).get("scores", {}).get("correct"))
+@app.command("remove")
+def remove_command(version: Version, as_json: AsJson = False) -> None:
+    """Delete a version for good. Refused where it is stable or where other models build on it; its number is not given again.
+
+    Example: tutor models remove em-tutor@1
+    """
+    from mlxtutor.registry.removal import remove
+
+    ref = remove(console.home().models, version)
+    if as_json:
+        console.print_json({"removed": ref.id, "path": str(ref.path), "size": ref.card.get("size")})
+    else:
+        freed = f", {console.size(ref.card['size'])}" if "size" in ref.card else ""
+        console.out.print(f"{ref.id} is removed{freed}", markup=False)
 
 
-def _print_model(ref: ModelRef) -> None:
-    card, shape = ref.card, _shape(ref.path)
-    console.out.print(ref.id if ref.version else str(ref.path), style="bold", markup=False)
-    lines = {"folder": str(ref.path), "made": f"{_made(ref)} UTC" if "created" in card else "",
-             "kind": card.get("kind"), "backend": f"{card['backend']}, {card['dtype']}" if "backend" in card else "",
-             "parameters": _parameters(ref) if "parameters" in card else "", "shape": shape, "fingerprint": card.get("fingerprint")}
-    for key, value in lines.items():
-        if value:
-            console.out.print(f"{key:12}{value}", markup=False, soft_wrap=True)
-    console.out.print()
+@app.command("verify")
+def verify_command(
+    model: Annotated[str | None, typer.Argument(help=f"{MODEL}. By default all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file again: is each still what was registered? Exit code 1 where one is not.
 
+    Example: tutor models verify em-tutor@2
+    """
+    from mlxtutor.registry.manifest import compare
+    from mlxtutor.registry.models import list_models, resolve
 
-def _shape(folder: Path) -> str:
-    from mlxtutor.registry.directory import load_config
+    from .model_views import print_verified, verified
 
-    config = load_config(folder)
-    return (f"{config.num_layers} layers of {config.hidden_size}, {config.num_heads} heads of {config.head_dim}, "
-            f"{config.vocab_size:,} pieces, {config.max_seq_len:,} tokens of context")
-
-
-def _print_stages(stages: list[dict[str, Any]]) -> None:
-    if stages:
-        rows = [[s["name"], f"{s['tokens']:,}", f"{s.get('steps', 0):,}", f"{s['tokens_per_s']:,.0f}", console.duration(s["seconds"]),
-                 f"{s['loss']:.4f}"] for s in stages]
-        columns = ["stage", "tokens", "steps", "tokens/s", "time", "validation loss"]
-        console.out.print(console.table("stages", columns, rows, right=(1, 2, 3, 4, 5)))
-        console.out.print()
-
-
-def _print_scores(evaluation: dict[str, Any]) -> None:
-    before, after = ((evaluation.get(when) or {}).get("splits", {}) for when in ("before", "after"))
-    rows = []
-    for split in [s for s in SPLITS if s in after] + [s for s in after if s not in SPLITS]:
-        scores = (before.get(split, {}).get("scores", {}).get("correct"), after[split]["scores"].get("correct"))
-        rows.append([split, str(after[split]["n"]), *(show(s) for s in scores for show in (console.percent, console.interval))])
-    if rows:
-        columns = ["split", "problems", "before", "95 %", "after", "95 %"]
-        console.out.print(console.table("correct answers, before and after the last stage", columns, rows, right=(1, 2, 3, 4, 5)))
-        console.out.print()
+    models = console.home().models
+    refs = [resolve(models, model)] if model else list_models(models)
+    found = [(ref, compare(ref.path, ref.card)) for ref in refs]
+    if as_json:
+        console.print_json([verified(ref, differences) for ref, differences in found])
+    else:
+        print_verified(found)
+    if any(differences.any for _, differences in found):
+        raise typer.Exit(1)

@@ -42,7 +42,7 @@ def shown_id(ref: ModelRef) -> str:
 
 
 def open_named(home: Home, name: str | None, backend: str, dtype: str = "auto") -> Opened:
-    """name: a registry name, NAME@VERSION, a directory, or None for the newest model. backend: auto, mlx or torch."""
+    """name: as registry.models.resolve takes it. backend: auto, mlx or torch."""
     ref = resolve(home.models, name)
     chosen, reason = choose(backend)
     module = load(chosen)

@@ -22,7 +22,7 @@ SPECIAL = "bold white on magenta"
 
 
 def load_tokenizer(model: str | None) -> Tokenizer:
-    """Of a model by name or directory, of a tokenizer.model file, or of the newest model."""
+    """Of a model by name or directory, of a tokenizer.model file, or of the promoted or newest model."""
     from mlxtutor.registry.models import resolve
     from mlxtutor.text.tokenizer import Tokenizer
 
@@ -34,7 +34,7 @@ def load_tokenizer(model: str | None) -> Tokenizer:
 @app.command("inspect")
 def inspect_command(
     text: Annotated[str, typer.Argument(help='The text, or "-" to read it from standard input.')],
-    model: Annotated[str | None, typer.Option(help="Model (name or directory) or tokenizer.model; the newest model by default.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model or tokenizer.model; by default the promoted or newest model's.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The pieces a text is cut into, with their ids; a special token's text is read as that token.

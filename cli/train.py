@@ -56,7 +56,7 @@ def _print_result(done: Event) -> None:
             rows.append(_row("  calculator off", before.get("correct_off"), result["scores"]["correct_off"]))
     console.out.print(console.table("correct answers (95 % interval)", ["split", "problems", "before", "after"], rows, right=(1, 2, 3)))
     console.out.print(f"\nall scores, curves, answers: {done['run']}", soft_wrap=True)
-    console.out.print(f"[bold]{done['model']}[/] made in {done['seconds'] / 60:.1f} min. Talk to it: [bold]tutor chat[/]")
+    console.out.print(f"[bold]{done['model']}[/] made in {done['seconds'] / 60:.1f} min. Talk to it: [bold]tutor chat {done['model']}[/]")
 
 
 def _row(name: str, before: Score, after: Score) -> list[str]:

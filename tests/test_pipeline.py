@@ -13,7 +13,7 @@ from mlxtutor import backends
 from mlxtutor.config import EvaluationConfig, Recipe, StageConfig
 from mlxtutor.errors import TutorError
 from mlxtutor.home import Home
-from mlxtutor.records.card import write_card
+from mlxtutor.records.card import sha256, write_card
 from mlxtutor.registry.directory import open_model
 from mlxtutor.registry.models import list_models
 from mlxtutor.training import pipeline
@@ -84,8 +84,28 @@ def test_a_recipe_makes_a_model_that_answers(run, recipe, backend, tutor_home):
     loaded = open_model(pipeline.Path(done["path"]), backend, "float32")
     assert loaded.tokenizer.vocab_size == recipe.model.vocab_size
     ref, = list_models(tutor_home / "models")
-    assert ref.card["data"] == {"file": "chats.jsonl", "sha256": written["sha256"], "card": written}
+    corpus = pipeline.Path(recipe.corpus)
+    assert ref.card["data"] == [{"use": "corpus", "file": "corpus.txt", "sha256": sha256(corpus)},
+                                {"use": "data", "file": "chats.jsonl", "sha256": written["sha256"], "card": written}]
     assert ref.card["recipe"]["train"]["max_steps"] == 6 and ref.card["evaluation"]["after"] == SCORES
+    kept = tutor_home / "stages" / f"evaluation-{ref.card['evaluation']['id']}.json"
+    assert json.loads(kept.read_text())["summary"] == SCORES and not {"parents", "licence"} & set(ref.card)
+
+
+def test_a_model_trained_on_says_what_it_was_made_of(run, recipe, tutor_home):
+    first = list(run(recipe))[-1]
+    tutor = dataclasses.replace(recipe, name="more", model="tiny", stages=recipe.stages[1:])
+    assert list(run(tutor))[-1]["model"] == "more@1"
+    base, made = list_models(tutor_home / "models")
+    assert first["model"] == base.id and made.card["parents"] == [{"role": "base", "model": "tiny@1", "digest": base.digest}]
+    assert [entry["use"] for entry in made.card["data"]] == ["data"]  # no stage of it draws from the corpus
+
+
+def test_a_model_whose_files_were_edited_is_made_again(run, recipe):
+    path = pipeline.Path(list(run(recipe))[-1]["path"]) / "config.json"
+    path.chmod(0o644)
+    path.write_text("{}")
+    assert list(run(recipe))[-1]["model"] == "tiny@2" and list(run(recipe))[-1]["model"] == "tiny@2"
 
 
 def test_what_is_done_and_unchanged_is_not_done_again(run, recipe, tmp_path):

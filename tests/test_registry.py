@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -22,11 +23,13 @@ from mlxtutor.registry.models import register
 def write(folder):
     folder.mkdir()
     time.sleep(.02)
-    (folder / "model.safetensors").write_text(sys.argv[2])
+    (folder / "model.safetensors").write_text(f"{sys.argv[2]} {turn}")
 
-for _ in range(5):
+for turn in range(5):
     print(register(Path(sys.argv[1]), "tutor", {"kind": "micro", "by": sys.argv[2]}, write).version, flush=True)
 """
+
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
@@ -34,13 +37,15 @@ def models(tmp_path):
     return tmp_path / "models"
 
 
-def write(folder):
+def write(folder, weights=b"weights"):
     folder.mkdir()
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(weights)
 
 
-def add(models, name, **card):
-    return register(models, name, {"kind": "micro", **card}, write)
+def add(models, name, weights=None, **card):
+    """A model with these weights; without them, weights that no other has."""
+    own = weights or next(NUMBERS).to_bytes(4, "big")
+    return register(models, name, {"kind": "micro", **card}, lambda folder: write(folder, own))
 
 
 def test_versions_count_up_by_name(models):
@@ -73,7 +78,7 @@ def test_several_processes_register_at_once(models):
     assert sorted(version for version, _ in taken) == list(range(1, 21))
     for version, by in taken:
         ref = resolve(models, f"tutor@{version}")
-        assert ref.card["by"] == by and (ref.path / "model.safetensors").read_text() == by
+        assert ref.card["by"] == by and (ref.path / "model.safetensors").read_text().split()[0] == by
     assert not list((models / "tutor").glob(".new-*"))
 
 
@@ -143,9 +148,11 @@ def test_an_empty_registry_says_how_to_fill_it(models):
 
 def test_a_damaged_card_is_one_line(models):
     path = add(models, "a").path / "tutor.json"
-    path.write_text("{")
-    with pytest.raises(TutorError, match=r"tutor.json: not JSON"):
-        list_models(models)
+    path.chmod(0o644)
+    for text, said in (("{", "not JSON"), ("[]", "not a JSON object")):
+        path.write_text(text)
+        with pytest.raises(TutorError, match=rf"tutor.json: {said}.*remove the folder"):
+            list_models(models)
 
 
 @pytest.mark.parametrize("config, message", [

@@ -5,32 +5,48 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
-from filelock import FileLock
-
 from mlxtutor.errors import TutorError
+from mlxtutor.files import sync, write_atomic
+from mlxtutor.registry.history import mentioned, now, promotions, read_history
+from mlxtutor.registry.manifest import CARD, READ_ONLY, compare, digest_of, seal, size_of
+from mlxtutor.registry.origin import code_state
+from mlxtutor.registry.writing import locked, workplace
 
-CARD = "tutor.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
+VERSION = re.compile(r"[1-9][0-9]*")
+DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
+NEWEST = ("newest", "latest")
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A registered model; card is its tutor.json (kind, created, fingerprint, recipe, metrics)."""
+    """A registered model; card is its tutor.json (docs/models.md has its fields). promoted: when it was, where it is the stable version.
+
+    A directory outside the registry has the version 0.
+    """
 
     name: str
     version: int
     path: Path
     card: dict
+    promoted: str | None = None
 
     @property
     def id(self) -> str:
         return f"{self.name}@{self.version}"
+
+    @property
+    def stable(self) -> bool:
+        return self.promoted is not None
+
+    @property
+    def digest(self) -> str | None:
+        """`sha256:...` of the files; None for a model from before there were digests."""
+        return self.card.get("digest")
 
 
 def check_name(name: str, what: str = "model name") -> str:
@@ -42,56 +58,144 @@ def check_name(name: str, what: str = "model name") -> str:
 
 def list_models(models: Path) -> list[ModelRef]:
     """Every complete model, oldest first."""
-    found = []
-    for card in models.glob(f"*/*/{CARD}"):
-        folder = card.parent
-        if folder.name.isdigit():
-            found.append(ModelRef(folder.parent.name, int(folder.name), folder, _read_card(card)))
-    return sorted(found, key=lambda ref: (ref.card["created"], ref.name, ref.version))
+    parents = [path for path in models.iterdir() if path.is_dir()] if models.is_dir() else []
+    found = [ref for parent in parents for ref in _versions(parent)]
+    return sorted(found, key=lambda ref: (ref.card.get("created", ""), ref.name, ref.version))
 
 
 def register(models: Path, name: str, card: dict, write: Callable[[Path], None]) -> ModelRef:
-    """Take the next version of a name; write(folder) fills it, then it appears at once under its final name."""
-    parent = models / check_name(name)
-    parent.mkdir(parents=True, exist_ok=True)
-    card = {"name": name, "created": datetime.now(timezone.utc).isoformat(timespec="microseconds"), **card}
-    beside = parent / f".new-{os.getpid()}"
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        write(beside)
-        with FileLock(parent / ".lock"):
-            version = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
-            card["version"] = version
-            (beside / CARD).write_text(json.dumps(card, indent=2) + "\n")
-            os.replace(beside, parent / str(version))
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return ModelRef(name, version, parent / str(version), card)
+    """Take the next version of a name; write(folder) makes and fills the folder, then it appears at once under its final name.
+
+    The files become read-only. The same files under the same name are the version that is there, which is given, with its own card.
+    """
+    with workplace(models, check_name(name)) as folder:
+        write(folder)
+        (folder / CARD).unlink(missing_ok=True)
+        files = seal(folder)
+        card = {"code": code_state(), **card, "files": files, "digest": digest_of(files), "size": size_of(files)}
+        with locked(models):
+            return _same_files(models / name, card["digest"]) or _appear(models / name, card, folder)
 
 
 def resolve(models: Path, name: str | None) -> ModelRef:
-    """A registry name (newest version), NAME@VERSION, a directory, or None for the newest model of all."""
+    """The model that a user means; TutorError where there is none.
+
+    None: the model promoted last, else the newest of all. NAME: its stable version, else its newest. NAME@2, NAME@stable, NAME@newest
+    (or @latest). sha256: and at least 8 digits of a digest. Else a directory.
+    """
     known = list_models(models)
     if name is None:
         if not known:
             raise TutorError("no model yet (make one: tutor train)")
-        return known[-1]
-    matches = [ref for ref in known if name in (ref.name, ref.id)]
-    if matches:
-        return max(matches, key=lambda ref: ref.version)
+        return max((ref for ref in known if ref.promoted), key=lambda ref: ref.promoted or "", default=known[-1])
+    found = _named(known, name)
+    if found:
+        return found
     if name and Path(name).is_dir():
-        return _directory(Path(name))
+        return _directory(known, Path(name))
+    raise _absent(known, name)
+
+
+def version_named(models: Path, name: str) -> ModelRef:
+    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for commands that change it. Raises TutorError."""
+    known = list_models(models)
+    of_name = ", ".join(ref.id for ref in sorted(known, key=lambda ref: ref.version) if ref.name == name)
+    if of_name:
+        raise TutorError(f'"{name}" has no version (which of them: {of_name}?)')
+    found = _named(known, name)
+    if not found:
+        raise _absent(known, name)
+    return found
+
+
+def _versions(parent: Path) -> list[ModelRef]:
+    cards = {number: card for number, folder in _numbered(parent).items() if (card := _read_card(folder / CARD)) is not None}
+    stable = _stable(parent, cards) if cards else {}
+    return [ModelRef(parent.name, number, parent / str(number), card, stable.get(number)) for number, card in sorted(cards.items())]
+
+
+def _stable(parent: Path, present: Collection[int]) -> dict[int, str]:
+    """{version: when it was promoted} of the stable version, empty without one."""
+    return {promotion.version: promotion.time for promotion in promotions(read_history(parent), present)[-1:]}
+
+
+def _numbered(parent: Path) -> dict[int, Path]:
+    return {int(folder.name): folder for folder in parent.iterdir() if VERSION.fullmatch(folder.name)}
+
+
+def _same_files(parent: Path, digest: str) -> ModelRef | None:
+    """The version that has these files, and has them still."""
+    numbered = _numbered(parent)
+    for number, folder in sorted(numbered.items()):
+        try:
+            card = _read_card(folder / CARD)
+        except TutorError:  # a new model is not lost because an old one is damaged
+            continue
+        if card and card.get("digest") == digest and not compare(folder, card).any:
+            return ModelRef(parent.name, number, folder, card, _stable(parent, numbered).get(number))
+    return None
+
+
+def _appear(parent: Path, card: dict, folder: Path) -> ModelRef:
+    """Give the sealed folder the next number, one that no version has had; the caller holds the lock."""
+    version = 1 + max([0, *_numbered(parent), *mentioned(read_history(parent))])
+    card = {"name": parent.name, "version": version, "created": now(), **card}
+    card["version"] = version
+    write_atomic(folder / CARD, (json.dumps(card, ensure_ascii=False, indent=2) + "\n").encode())
+    (folder / CARD).chmod(READ_ONLY)
+    sync(folder)
+    os.replace(folder, parent / str(version))
+    sync(parent)
+    return ModelRef(parent.name, version, parent / str(version), card)
+
+
+def _named(known: list[ModelRef], name: str) -> ModelRef | None:
+    if name.startswith("sha256:"):
+        return _by_digest(known, name)
+    base, at, tag = name.partition("@")
+    versions = sorted((ref for ref in known if ref.name == base), key=lambda ref: ref.version)
+    if not versions:
+        return None
+    stable = next((ref for ref in versions if ref.stable), None)
+    if not at:
+        return stable or versions[-1]
+    if tag == "stable" and not stable:
+        raise TutorError(f"{base} has no stable version (make one: tutor models promote {versions[-1].id})")
+    return stable if tag == "stable" else versions[-1] if tag in NEWEST else next((ref for ref in versions if ref.id == name), None)
+
+
+def _by_digest(known: list[ModelRef], digest: str) -> ModelRef:
+    if not DIGEST.fullmatch(digest):
+        raise TutorError(f'"{digest}" is no digest (sha256: and 8 to 64 hexadecimal digits in lower case)')
+    found = [ref for ref in known if (ref.digest or "").startswith(digest)]
+    if not found:
+        raise TutorError(f'no model with the digest "{digest}" (tutor models list --json gives them)')
+    if len({ref.digest for ref in found}) > 1:
+        raise TutorError(f'"{digest}" begins the digests of {", ".join(ref.id for ref in found)} (give more digits)')
+    return found[0]
+
+
+def _absent(known: list[ModelRef], name: str) -> TutorError:
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
-    raise TutorError(f'no model "{name}" (here: {names}; or a model directory)')
+    return TutorError(f'no model "{name}" (here: {names}; or a model directory)')
 
 
-def _directory(path: Path) -> ModelRef:
-    card = path / CARD
-    return ModelRef(path.resolve().name, 0, path, _read_card(card) if card.exists() else {"kind": "directory"})
+def _directory(known: list[ModelRef], path: Path) -> ModelRef:
+    """A directory; one of the registry's own is the model that it holds."""
+    whole = path.resolve()
+    card = _read_card(path / CARD)
+    return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
 
 
-def _read_card(path: Path) -> dict:
+def _read_card(path: Path) -> dict | None:
+    """None where there is none, or no longer: a model may be removed while others are read."""
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise TutorError(f"{path}: not JSON ({error.msg}); restore it, or remove the folder {path.parent}") from None
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        what = getattr(error, "msg", error)
+        raise TutorError(f"{path}: not JSON ({what}); restore it, or remove the folder {path.parent}") from None
+    if not isinstance(card, dict):
+        raise TutorError(f"{path}: not a JSON object; restore it, or remove the folder {path.parent}")
+    return card

@@ -26,9 +26,10 @@ from mlxtutor.files import write_atomic
 from mlxtutor.home import Home
 from mlxtutor.inference.generate import LoadedModel, generate
 from mlxtutor.problems.suite import SPLITS
-from mlxtutor.records.card import describe_input
 from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
+from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import ModelRef, list_models, register, resolve
+from mlxtutor.registry.origin import data_entries, licence_of, parent_entry
 from mlxtutor.text.tokenizer import Tokenizer
 from mlxtutor.training.checkpoint import load_weights
 from mlxtutor.training.fingerprint import data_digest, exam_digest, fingerprint
@@ -74,7 +75,7 @@ def run_recipe(job: Job, resume: bool = False, fresh: bool = False) -> Iterator[
 def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     recipe = job.recipe
     write_atomic(job.run_folder / "recipe.yaml", yaml.safe_dump(to_dict(recipe), sort_keys=False).encode())
-    tokenizer, config, weights, trail = _start(job, fresh)
+    tokenizer, config, weights, trail, origin = _start(job, fresh)
     device = job.backend.device(job.dtype)
     yield {"event": "start", "device": dataclasses.asdict(device), "parameters": parameter_count(config),
            "trainable": parameter_count(config), "seed": recipe.seed, "run": str(job.run_folder), "stages": [s.name for s in recipe.stages],
@@ -94,20 +95,23 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     title = f"{recipe.name}: before and after the stage {recipe.stages[-1].name}"
     write_atomic(job.run_folder / "evaluation.md", render_comparison(before, after, title).encode())
     plot_losses([(s["name"], Path(s["folder"]) / "metrics.jsonl") for s in stages], job.run_folder / "loss.png")
-    ref = _register(job, trail, tokenizer, config, weights, stages, before, after)
+    ref = _register(job, trail, tokenizer, config, weights, {**origin, "stages": stages, "evaluation": {
+        "id": _evaluation_id(job, trail), "before": before, "after": after}})
     yield {"event": "done", "model": ref.id, "path": str(ref.path), "seconds": time.perf_counter() - began, "stages": stages,
            "before": before, "after": after, "run": str(job.run_folder)}
 
 
-def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.ndarray], str]:
-    """Tokenizer, shape and weights to begin with: new ones, or those of the model that the recipe names."""
+def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.ndarray], str, dict]:
+    """Tokenizer, shape, weights to begin with: new ones, or those of the model that the recipe names; their trail; what the card says."""
     recipe = job.recipe
+    origin = _origin(recipe)
     if isinstance(recipe.model, str):
-        folder = resolve(job.home.models, recipe.model).path
+        parent = resolve(job.home.models, recipe.model)
+        origin["parents"], folder = [parent_entry(parent)], parent.path
         config = load_config(folder)
         weights = load_checked_weights(folder, config)
         digest = fingerprint(*[(name, float(value.astype(np.float64).sum())) for name, value in weights.items()])
-        return Tokenizer.load(folder), config, weights, fingerprint(digest, job.backend_name, job.dtype)
+        return Tokenizer.load(folder), config, weights, fingerprint(digest, job.backend_name, job.dtype), origin
     sources = [(stage.name, stage.sources, stage.tokens) for stage in recipe.stages]
     key = fingerprint(sources, recipe.seed, recipe.tokenizer_characters, recipe.model.vocab_size, data_digest(recipe, job.backend_name))
     path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
@@ -115,7 +119,16 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
         path.parent.mkdir(parents=True, exist_ok=True)
         recipe_tokenizer(recipe, recipe.model.vocab_size, path)
     weights = initial_weights(recipe.model, np.random.default_rng([recipe.seed, 1]))
-    return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype)
+    return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype), origin
+
+
+def _origin(recipe: Recipe) -> dict[str, Any]:
+    """The user's own data that the stages draw from, as it is before they do, and its licence where that is known."""
+    drawn = {name for stage in recipe.stages for name in stage.sources}
+    given = {"corpus": ("corpus", recipe.corpus, "shipped"), "data": ("em", recipe.data, "em")}
+    data = data_entries({key: source for key, (name, source, ours) in given.items() if name in drawn and source != ours})
+    licence = licence_of(data)
+    return {**({"data": data} if data else {}), **({"licence": licence} if licence else {})}
 
 
 def stage_data(recipe: Recipe, stage: StageConfig, index: int, tokenizer: Tokenizer) -> StageData:
@@ -176,7 +189,7 @@ def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: M
                 fresh: bool) -> Generator[Event, None, dict]:
     """The suite's summary for these weights; kept under the fingerprint of what it measured."""
     settings = job.recipe.evaluation
-    path = job.home.stages / f"evaluation-{fingerprint(trail, to_dict(settings), exam_digest())}.json"
+    path = job.home.stages / f"evaluation-{_evaluation_id(job, trail)}.json"
     if path.exists() and not fresh:
         result = json.loads(path.read_text())
     else:
@@ -191,16 +204,18 @@ def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: M
     return result["summary"]
 
 
-def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray], stages: list[dict],
-              before: dict, after: dict) -> ModelRef:
-    """The model as the next version of its name; one made of the same inputs is that version again."""
+def _evaluation_id(job: Job, trail: str) -> str:
+    """What an evaluation's result depends on: the weights, how much was asked, the exam."""
+    return fingerprint(trail, to_dict(job.recipe.evaluation), exam_digest())
+
+
+def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray], made: dict) -> ModelRef:
+    """The model as the next version of its name; one made of the same inputs, its files as they were, is that version again."""
     for ref in list_models(job.home.models):
-        if ref.name == job.recipe.name and ref.card.get("fingerprint") == trail:
+        if ref.name == job.recipe.name and ref.card.get("fingerprint") == trail and not compare(ref.path, ref.card).any:
             return ref
     card = {"kind": "micro", "fingerprint": trail, "backend": job.backend_name, "dtype": job.dtype, "recipe": to_dict(job.recipe),
-            "stages": stages, "evaluation": {"before": before, "after": after}, "parameters": parameter_count(config)}
-    if job.recipe.data != "em":
-        card["data"] = describe_input(job.recipe.data)
+            "parameters": parameter_count(config), **made}
     return register(job.home.models, job.recipe.name, card, lambda folder: save_model(folder, config, weights, tokenizer))
 
 

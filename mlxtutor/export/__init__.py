@@ -1,0 +1,1 @@
+"""A model to other runtimes: GGUF, Ollama, Hugging Face, with a proof."""

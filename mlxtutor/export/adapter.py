@@ -1,0 +1,149 @@
+"""LoRA adapters: PEFT's and mlx-lm's layouts read as one, written as either or as GGUF, merged into a base.
+
+delta W = scale * B A, with A (r, in) and B (out, r). PEFT keeps A and B and alpha = scale * r; mlx-lm keeps their transposes
+lora_a (in, r), lora_b (r, out) and scale. Sources: peft's LoraConfig, mlx_lm/tuner/lora.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
+
+PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
+_PEFT_PREFIX = "base_model.model."
+_NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora", "corda_config")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What one matrix gets: a (r, in), b (out, r), float32."""
+
+    a: np.ndarray
+    b: np.ndarray
+    scale: float
+
+    def delta(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Rows [start, stop) of scale * B A."""
+        return (self.b[start:stop] * np.float32(self.scale)) @ self.a
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """pairs by the base's tensor name (model.layers.0.self_attn.q_proj.weight). base: the model it was trained on, as it says."""
+
+    pairs: dict[str, Pair]
+    rank: int
+    alpha: float
+    base: str = ""
+
+
+def read_adapter(directory: Path) -> Adapter:
+    """An adapter directory of PEFT or mlx-lm; TutorError for what is no plain LoRA, or incomplete."""
+    config = read_json(directory / "adapter_config.json")
+    if (directory / PEFT_FILE).is_file():
+        return _read_peft(directory, config)
+    if (directory / MLX_FILE).is_file():
+        return _read_mlx(directory, config)
+    raise TutorError(f"{directory}: no {PEFT_FILE} (PEFT) and no {MLX_FILE} (mlx-lm) beside adapter_config.json")
+
+
+def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
+    kind = config.get("peft_type", "LORA")
+    used = [key for key in _NOT_PLAIN if config.get(key)]
+    if kind != "LORA" or used or config.get("bias", "none") != "none":
+        what = f"peft_type {kind}" if kind != "LORA" else ", ".join(used) or f"bias {config['bias']!r}"
+        raise TutorError(f"{directory}: {what} can't be merged (allowed: plain LoRA, without trained biases)")
+    rank, alpha = int(config["r"]), float(config["lora_alpha"])
+    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    halves = {}
+    for name, values in read_tensors(directory / PEFT_FILE).items():
+        match = re.fullmatch(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight", name)
+        if not match:
+            raise TutorError(f"{directory}: {name} is no LoRA matrix (allowed: ...lora_A.weight, ...lora_B.weight)")
+        halves[match[1] + ".weight", match[2]] = values
+    return Adapter(_pairs(halves, scale, directory), rank, scale * rank, str(config.get("base_model_name_or_path") or ""))
+
+
+def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
+    kind, settings = config.get("fine_tune_type", "lora"), config.get("lora_parameters") or {}
+    if kind != "lora" or not {"rank", "scale"} <= settings.keys():
+        raise TutorError(f"{directory}: fine_tune_type {kind!r} with lora_parameters {settings} (allowed: lora, with rank and scale)")
+    halves = {}
+    for name, values in read_tensors(directory / MLX_FILE).items():
+        match = re.fullmatch(r"(.+)\.lora_([ab])", name)
+        if not match:
+            raise TutorError(f"{directory}: {name} is no LoRA matrix (allowed: ...lora_a, ...lora_b)")
+        halves[match[1] + ".weight", match[2].upper()] = np.ascontiguousarray(values.T)
+    rank, scale = int(settings["rank"]), float(settings["scale"])
+    return Adapter(_pairs(halves, scale, directory), rank, scale * rank, str(config.get("model") or ""))
+
+
+def _pairs(halves: dict[tuple[str, str], np.ndarray], scale: float, directory: Path) -> dict[str, Pair]:
+    names = list(dict.fromkeys(name for name, _ in halves))
+    alone = [name for name in names if (name, "A") not in halves or (name, "B") not in halves]
+    if alone or not names:
+        raise TutorError(f"{directory}: {alone[0] + ' has one matrix of two' if alone else 'no LoRA matrix in it'}")
+    return {name: Pair(halves[name, "A"], halves[name, "B"], scale) for name in names}
+
+
+def check_fit(adapter: Adapter, base: Checkpoint, where: str) -> None:
+    """Every pair fits a matrix of the base; all that doesn't in one TutorError."""
+    wrong = []
+    for name, pair in adapter.pairs.items():
+        shape = base.shapes.get(name)
+        if shape is None:
+            wrong.append(f"{name}: not in the base")
+        elif (pair.b.shape[0], pair.a.shape[1]) != shape or pair.a.shape[0] != pair.b.shape[1]:
+            wrong.append(f"{name}: A {pair.a.shape} and B {pair.b.shape} don't give {shape}")
+        elif not (np.isfinite(pair.a).all() and np.isfinite(pair.b).all()):
+            wrong.append(f"{name}: not finite")
+    if wrong:
+        more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        raise TutorError(f"{where}: the adapter does not fit {base.directory} ({'; '.join(wrong[:4])}{more})")
+
+
+def write_peft(adapter: Adapter, directory: Path) -> list[Path]:
+    """PEFT's layout; B and A as float32."""
+    from safetensors.numpy import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, np.ndarray] = {}
+    for name, pair in adapter.pairs.items():
+        module = _PEFT_PREFIX + name.removesuffix(".weight")
+        tensors |= {f"{module}.lora_A.weight": np.ascontiguousarray(pair.a), f"{module}.lora_B.weight": np.ascontiguousarray(pair.b)}
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": adapter.base, "r": adapter.rank,
+              "lora_alpha": _whole(adapter.alpha), "lora_dropout": 0.0, "bias": "none", "inference_mode": True, "use_rslora": False,
+              "target_modules": sorted({name.split(".")[-2] for name in adapter.pairs})}
+    save_file(tensors, str(directory / PEFT_FILE), metadata={"format": "pt"})
+    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    return [directory / "adapter_config.json", directory / PEFT_FILE]
+
+
+def write_mlx(adapter: Adapter, directory: Path, layers: int) -> list[Path]:
+    """mlx-lm's layout. layers: of the base; modules that aren't in every layer are no problem, mlx-lm is told each key."""
+    from safetensors.numpy import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, np.ndarray] = {}
+    for name, pair in adapter.pairs.items():
+        module = name.removesuffix(".weight")
+        tensors |= {f"{module}.lora_a": np.ascontiguousarray(pair.a.T), f"{module}.lora_b": np.ascontiguousarray(pair.b.T)}
+    keys = sorted(name.removesuffix(".weight") for name in adapter.pairs)
+    settings = {"rank": adapter.rank, "scale": adapter.alpha / adapter.rank, "dropout": 0.0, "keys": keys}
+    config = {"fine_tune_type": "lora", "model": adapter.base, "num_layers": layers, "lora_parameters": settings}
+    save_file(tensors, str(directory / MLX_FILE), metadata={"format": "mlx"})
+    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    return [directory / "adapter_config.json", directory / MLX_FILE]
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value == int(value) else value

@@ -1,0 +1,216 @@
+"""What llama.cpp expects of each architecture: names and shapes of tensors, metadata, what is changed on the way.
+
+Names and keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and gguf's constants.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlxtutor.errors import TutorError
+
+LAYER = "model.layers.{}."
+BLOCK_NAMES = {  # of a layer: Hugging Face's name to GGUF's
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}
+OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+ROPE_KINDS = ("linear", "yarn", "llama3")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """gguf: general.architecture. permuted: q and k rows are reordered. qkv_bias: always has it; None: as config.json says."""
+
+    gguf: str
+    permuted: bool = False
+    qkv_bias: bool | None = None
+    qk_norm: bool = False
+    square_q: bool = False    # llama.cpp takes hidden_size for num_heads * head_dim
+    gelu_table: bool = False  # llama.cpp on CPUs looks its GELU up in a float16 table: log-probabilities are off by 1e-3
+    norm_offset: float = 0.0  # what the model adds to its RMSNorm weights when it runs
+
+
+ARCHITECTURES = {
+    "llama": Architecture("llama", permuted=True),
+    "mistral": Architecture("llama", permuted=True, qkv_bias=False),
+    "qwen2": Architecture("qwen2", qkv_bias=True, square_q=True),
+    "qwen3": Architecture("qwen3", qk_norm=True),
+    "gemma": Architecture("gemma", norm_offset=1.0, gelu_table=True),
+}
+NOT_IN_LLAMA_CPP = {"nanochat": "llama.cpp and Ollama have no nanochat; it runs in mlx-lm and transformers (tutor export hf)"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a decoder, read from config.json."""
+
+    kind: str
+    hidden: int
+    ffn: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    context: int
+    tied: bool
+    attention_bias: bool
+
+    @property
+    def architecture(self) -> Architecture:
+        return ARCHITECTURES[self.kind]
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """One tensor of the GGUF file. source: its name in the checkpoint; heads: of the rows to permute, 0 for none."""
+
+    name: str
+    source: str
+    shape: tuple[int, ...]
+    heads: int = 0
+    offset: float = 0.0
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """What llama.cpp reads, from what the checkpoint holds. Rows of a permuted tensor must come whole."""
+        if self.heads:
+            values = permute_rows(values, self.heads)
+        return values + np.float32(self.offset) if self.offset else values
+
+
+def permute_rows(values: np.ndarray, heads: int) -> np.ndarray:
+    """Half-split rotary pairs to interleaved ones. (heads * D, ...) -> the same shape."""
+    rows = values.shape[0]
+    return values.reshape(heads, 2, rows // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+def read_shape(config: dict[str, Any], where: str) -> Shape:
+    """The sizes that config.json gives; TutorError for an architecture that can't be exported, or for what is missing."""
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        reason = NOT_IN_LLAMA_CPP.get(str(kind), "llama.cpp's own converter may know it: convert_hf_to_gguf.py")
+        raise TutorError(f"{where}: model_type {kind!r} can't be exported to GGUF (allowed: {', '.join(ARCHITECTURES)}; {reason})")
+    needed = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "max_position_embeddings",
+              "rms_norm_eps")
+    absent = [key for key in needed if key not in config]
+    if absent:
+        raise TutorError(f"{where}/config.json: {', '.join(absent)} missing")
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    head_dim = config.get("head_dim") or hidden // heads
+    if ARCHITECTURES[kind].square_q and heads * head_dim != hidden:
+        raise TutorError(f"{where}: num_attention_heads ({heads}) * head_dim ({head_dim}) must be hidden_size ({hidden}) in llama.cpp")
+    return Shape(kind, hidden, config["intermediate_size"], config["num_hidden_layers"], heads,
+                 config.get("num_key_value_heads") or heads, head_dim, config["vocab_size"], _context(config, kind, where),
+                 config.get("tie_word_embeddings", kind == "gemma"),
+                 bool(config.get("attention_bias", False)))
+
+
+def _context(config: dict[str, Any], kind: str, where: str) -> int:
+    """Tokens the model reads; llama.cpp runs these architectures with full attention only."""
+    window = config.get("sliding_window")
+    if kind == "mistral" and window:
+        return min(window, config["max_position_embeddings"])
+    if window and config.get("use_sliding_window"):
+        raise TutorError(f"{where}: use_sliding_window is true, which llama.cpp's {kind} doesn't do (false will do for shorter texts)")
+    return config["max_position_embeddings"]
+
+
+def plan_tensors(shape: Shape, found: dict[str, tuple[int, ...]], where: str) -> list[TensorPlan]:
+    """Every tensor of the file, in llama.cpp's order. All names and shapes that don't fit are one TutorError."""
+    plans = list(_expected(shape, found))
+    wanted = {plan.source: plan.shape for plan in plans}
+    spare = {"lm_head.weight"} if shape.tied else set()
+    ignored = {name for name in found if name.endswith("rotary_emb.inv_freq")} | spare
+    wrong = [f"{name}: missing" for name in wanted if name not in found]
+    wrong += [f"{name}: unexpected" for name in found if name not in wanted and name not in ignored]
+    wrong += [f"{n}: shape {found[n]}, not {wanted[n]}" for n in wanted if n in found and found[n] != wanted[n]]
+    if wrong:
+        more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        raise TutorError(f"{where}: the weights do not fit config.json ({'; '.join(wrong[:4])}{more})")
+    return plans
+
+
+def _expected(shape: Shape, found: dict[str, tuple[int, ...]]) -> Iterator[TensorPlan]:
+    offset = shape.architecture.norm_offset
+    yield TensorPlan("token_embd.weight", "model.embed_tokens.weight", (shape.vocab, shape.hidden))
+    for layer in range(shape.layers):
+        yield from _layer(shape, layer, found)
+    yield TensorPlan("output_norm.weight", "model.norm.weight", (shape.hidden,), offset=offset)
+    if not shape.tied:
+        yield TensorPlan("output.weight", "lm_head.weight", (shape.vocab, shape.hidden))
+
+
+def _layer(shape: Shape, layer: int, found: dict[str, tuple[int, ...]]) -> Iterator[TensorPlan]:
+    arch = shape.architecture
+    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    sizes = {
+        "input_layernorm": (shape.hidden,), "self_attn.q_proj": (q, shape.hidden), "self_attn.k_proj": (kv, shape.hidden),
+        "self_attn.v_proj": (kv, shape.hidden), "self_attn.o_proj": (shape.hidden, q), "post_attention_layernorm": (shape.hidden,),
+        "mlp.gate_proj": (shape.ffn, shape.hidden), "mlp.up_proj": (shape.ffn, shape.hidden), "mlp.down_proj": (shape.hidden, shape.ffn),
+    }
+    if arch.qk_norm:
+        sizes |= {"self_attn.q_norm": (shape.head_dim,), "self_attn.k_norm": (shape.head_dim,)}
+    turned = {"self_attn.q_proj": shape.heads, "self_attn.k_proj": shape.kv_heads} if arch.permuted else {}
+    biased = arch.qkv_bias if arch.qkv_bias is not None else shape.attention_bias
+    for module, size in sizes.items():
+        name, source = f"blk.{layer}.{BLOCK_NAMES[module]}", LAYER.format(layer) + module
+        offset = arch.norm_offset if module.endswith("norm") else 0.0
+        yield TensorPlan(f"{name}.weight", f"{source}.weight", size, turned.get(module, 0), offset)
+        if biased and module.startswith("self_attn.") and _has_bias(module, arch, found, source):
+            yield TensorPlan(f"{name}.bias", f"{source}.bias", size[:1], turned.get(module, 0))
+
+
+def _has_bias(module: str, arch: Architecture, found: dict[str, tuple[int, ...]], source: str) -> bool:
+    """q, k and v always where the architecture has biases; o only in llama's `attention_bias`."""
+    return module in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj") or (arch.qkv_bias is None and f"{source}.bias" in found)
+
+
+def metadata(shape: Shape, config: dict[str, Any], where: str) -> dict[str, Any]:
+    """The keys of the architecture, without their prefix; int for uint32, float for float32, str."""
+    keys: dict[str, Any] = {
+        "block_count": shape.layers, "context_length": shape.context, "embedding_length": shape.hidden, "feed_forward_length": shape.ffn,
+        "attention.head_count": shape.heads, "attention.head_count_kv": shape.kv_heads,
+        "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]), "attention.key_length": shape.head_dim,
+        "attention.value_length": shape.head_dim, "rope.freq_base": float(_rope(config).get("rope_theta", 10000.0)),
+        "rope.dimension_count": shape.head_dim, "vocab_size": shape.vocab,
+    }
+    scaling = _rope(config)
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind in ("default", None, "llama3"):
+        return keys
+    if kind not in ROPE_KINDS:
+        raise TutorError(f"{where}: rope scaling {kind!r} can't be exported (allowed: {', '.join(ROPE_KINDS)})")
+    keys |= {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
+    if kind == "yarn":
+        keys["rope.scaling.original_context_length"] = int(scaling.get("original_max_position_embeddings", shape.context))
+    return keys
+
+
+def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
+    """Llama 3.1's factors of the rotary frequencies, (D / 2,), which llama.cpp reads as a tensor; None where there are none.
+
+    Source: transformers' modeling_rope_utils, _compute_llama3_parameters.
+    """
+    rope = _rope(config)
+    if rope.get("rope_type", rope.get("type")) != "llama3":
+        return None
+    base, factor = float(rope.get("rope_theta", 10000.0)), float(rope["factor"])
+    low, high, old = float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), rope["original_max_position_embeddings"]
+    wavelengths = 2 * math.pi * base ** (np.arange(0, shape.head_dim, 2) / shape.head_dim)
+    smooth = np.clip((old / wavelengths - low) / (high - low), 0, 1)
+    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """rope_theta and the scaling, from transformers 5's `rope_parameters` or the two older keys."""
+    found = dict(config.get("rope_scaling") or {})
+    if config.get("rope_theta"):
+        found.setdefault("rope_theta", config["rope_theta"])
+    return {**found, **(config.get("rope_parameters") or {})}

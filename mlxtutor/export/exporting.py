@@ -1,0 +1,173 @@
+"""The exports as commands need them: a named model to files, the proof beside them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export.adapter import read_adapter
+from mlxtutor.export.engine import Engine
+from mlxtutor.export.file_check import Link, check_adapter
+from mlxtutor.export.go_render import render as render_go
+from mlxtutor.export.merge_check import prove_merged
+from mlxtutor.export.modelfile import load as load_modelfile
+from mlxtutor.export.ollama_folder import ADAPTER_FILE, BASE_FILE, MODEL_FILE, Folder, computes_inside, plan_folder, write_folder
+from mlxtutor.export.proof import Product, Settings, document, prove, write_proof
+from mlxtutor.export.source import Source, open_source
+from mlxtutor.export.writing import describe, write_adapter_as, write_gguf
+from mlxtutor.home import Home
+from mlxtutor.registry.models import ModelRef, resolve
+
+PROOF = "proof.json"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A model to export. problems: of each split of the suite that the proof asks; 0: none."""
+
+    ref: ModelRef
+    source: Source
+    settings: Settings
+    problems: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.ref.id if self.ref.version else self.ref.name
+
+
+def open_export(home: Home, name: str | None, base: str | None, settings: Settings, problems: int = 0) -> Export:
+    """The promoted or newest model, or the one that is named; base: of an adapter, where its card doesn't say where it is."""
+    ref = resolve(home.models, name)
+    return Export(ref, open_source(ref.path, _base(home, ref, base)), settings, problems)
+
+
+def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
+    """Where the base of an adapter is: given, or a parent in the registry."""
+    if base:
+        return resolve(home.models, base).path
+    parents = [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "base"]
+    return resolve(home.models, parents[0]).path if parents else None
+
+
+def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
+    """model.gguf in the folder."""
+    name = export.ref.name
+    path = folder / f"{name}-{kind}.gguf"
+    return [write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)]
+
+
+def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
+    """The folder that `ollama create` takes."""
+    description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
+    files = []
+    if plan.modelfile.adapters:
+        alone = Source(export.source.base, None, None)
+        files.append(write_gguf(alone, folder / BASE_FILE, kind, description, progress))
+        files += write_adapter_as(export.source, folder, "gguf", description)
+    else:
+        files.append(write_gguf(export.source, folder / MODEL_FILE, kind, description, progress))
+    return [*files, *write_folder(folder, plan, export.id)]
+
+
+def plan_ollama(export: Export, name: str | None, system: str, examples: list[dict], with_adapter: bool) -> Folder:
+    """The Modelfile's content; name: in Ollama, by default the model's own."""
+    recipe = export.ref.card.get("recipe") or {}
+    own = system or ("" if computes_inside(export.source) else str(recipe.get("system") or ""))
+    if with_adapter and export.source.adapter is None:
+        raise TutorError(f"{export.id} is a whole model, no adapter (leave --adapter out)")
+    return plan_folder(export.source, name or export.ref.name, own, str(export.ref.card.get("licence") or ""), examples, with_adapter)
+
+
+def prove_gguf(export: Export, path: Path, kind: str) -> dict[str, Any]:
+    """proof.json of one GGUF file, written beside it."""
+    return _prove(export, Product(path, kind))
+
+
+def prove_ollama(export: Export, folder: Path, kind: str) -> dict[str, Any]:
+    """proof.json of a folder: what stands in its Modelfile counts."""
+    modelfile = load_modelfile(folder / "Modelfile")
+    stops = tuple(value for name, value in modelfile.parameters if name == "stop")
+    template = modelfile.template or ""
+
+    def render(messages: list[dict]) -> str:
+        return render_go(template, messages)
+
+    lora = folder / ADAPTER_FILE if modelfile.adapters else None
+    return _prove(export, Product(folder / modelfile.from_, kind, lora, render, stops))
+
+
+def _prove(export: Export, product: Product) -> dict[str, Any]:
+    tutor = _tutor(export)
+
+    def suite(engine: Engine) -> Iterator[Link]:
+        from mlxtutor.export.suite import measure
+
+        if tutor is not None:
+            yield measure(engine, tutor, export.problems, product.kind)
+
+    return _kept(export, product.path.parent, prove(export.source, product, export.settings, suite))
+
+
+def _kept(export: Export, folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
+    """The proof with what was exported, written into the folder."""
+    whole = {"model": export.id, "digest": export.ref.card.get("digest"), **proof}
+    write_proof(folder / PROOF, whole)
+    return whole
+
+
+def _tutor(export: Export) -> Any:
+    """The source on a backend, where the suite can be asked: a micro tutor."""
+    if not export.problems or export.source.adapter or not computes_inside(export.source):
+        return None
+    from mlxtutor.backends import choose, load
+    from mlxtutor.registry.directory import open_model
+
+    return open_model(export.source.directory, load(choose("auto")[0]), "float32", export.id)
+
+
+def prove_hf(export: Export, folder: Path) -> dict[str, Any]:
+    """The merged directory against base and adapter, both in mlx-lm: a delta that was lost shows here."""
+    return _kept(export, folder, prove_merged(export.source, open_source(folder), export.settings))
+
+
+def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
+    """The adapter alone. form: peft, mlx or gguf."""
+    return write_adapter_as(export.source, folder, form, describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export)))
+
+
+def prove_adapter(export: Export, folder: Path, form: str) -> dict[str, Any]:
+    """gguf: on its base, in llama.cpp. peft and mlx: read back, it is the same change of the same matrices."""
+    if form == "gguf":
+        alone = Source(export.source.base, None, None)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            kind = "f32" if export.source.base.dtype("model.embed_tokens.weight") == "F32" else "f16"
+            base = write_gguf(alone, Path(work) / BASE_FILE, kind, describe("base", 0, {}))
+            proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings)
+    else:
+        proof = document([check_adapter(export.source, read_adapter(folder))], type="f32", engine="read back")
+    return _kept(export, folder, proof)
+
+
+def without_proof(path: Path) -> dict[str, Any]:
+    """The record that nothing was proved."""
+    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": "--no-proof"}
+    write_proof(path, found)
+    return found
+
+
+def clear(folder: Path) -> None:
+    """Take away an earlier export of the folder, its proof first: what is half written must not look proved."""
+    if folder.is_dir():
+        for path in sorted(folder.iterdir(), key=lambda path: path.name != PROOF):
+            if path.is_file():
+                path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _base_name(export: Export) -> str:
+    return export.source.adapter.base if export.source.adapter else ""

@@ -1,0 +1,100 @@
+"""A source as a model directory in Hugging Face's layout: its adapter merged, quantised tensors dequantised."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export.quantisation import encode, encoded_size
+from mlxtutor.export.source import Source, check_rounding
+from mlxtutor.files import open_atomic, write_atomic
+
+DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+STORED_AS = {"F32": "float32", "F64": "float32", "F16": "float16", "BF16": "bfloat16"}
+SHARD_BYTES = 4 << 30
+INDEX = "model.safetensors.index.json"
+KEPT_FILES = ("generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+              "chat_template.jinja", "added_tokens.json", "vocab.json", "merges.txt")
+Progress = Callable[[int, int], None]
+
+
+def default_dtype(source: Source) -> str:
+    """What the base is stored in."""
+    return STORED_AS[source.base.dtype("model.embed_tokens.weight")]
+
+
+def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None = None) -> list[Path]:
+    """Write it, a few rows in memory at a time; gives the files. dtype: float32, float16 or bfloat16."""
+    if dtype not in DTYPES:
+        raise TutorError(f'unknown dtype "{dtype}" (allowed: {", ".join(DTYPES)})')
+    source.plans  # noqa: B018  (every name and shape is checked before the first byte)
+    check_rounding(source, DTYPES[dtype])
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("model*.safetensors*"):
+        old.unlink()
+    files = _write_shards(source, folder, DTYPES[dtype], progress)
+    config = {key: value for key, value in source.base.config.items() if key not in ("quantization", "quantization_config", "dtype")}
+    write_atomic(folder / "config.json", (json.dumps({**config, "torch_dtype": dtype}, indent=2) + "\n").encode())
+    files.append(folder / "config.json")
+    for name in KEPT_FILES:
+        found = next((place / name for place in (source.tokenizer_directory, source.directory) if (place / name).is_file()), None)
+        if found:
+            shutil.copyfile(found, folder / name)
+            files.append(folder / name)
+    return files
+
+
+def _write_shards(source: Source, folder: Path, kind: str, progress: Progress | None) -> list[Path]:
+    """The weights as one file, or several of at most SHARD_BYTES with their index."""
+    shapes = source.base.shapes
+    names = [name for name in shapes if not (source.shape.tied and name == "lm_head.weight")]
+    sizes = {name: encoded_size(shapes[name], kind) for name in names}
+    shards = _divide(names, sizes)
+    total, done, files = sum(sizes.values()), 0, []
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress:
+            progress(done, total)
+
+    for number, chosen in enumerate(shards, 1):
+        name = "model.safetensors" if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        _write_shard(source, folder / name, {n: sizes[n] for n in chosen}, kind, count)
+        files.append(folder / name)
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": total}, "weight_map": {n: f.name for f, chosen in zip(files, shards) for n in chosen}}
+        write_atomic(folder / INDEX, (json.dumps(index, indent=2) + "\n").encode())
+        files.append(folder / INDEX)
+    return files
+
+
+def _divide(names: list[str], sizes: dict[str, int]) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    for name in names:
+        if shards[-1] and sum(sizes[n] for n in shards[-1]) + sizes[name] > SHARD_BYTES:
+            shards.append([])
+        shards[-1].append(name)
+    return shards
+
+
+def _write_shard(source: Source, path: Path, sizes: dict[str, int], kind: str, count: Callable[[int], None]) -> None:
+    """One safetensors file (https://github.com/huggingface/safetensors#format)."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, size in sizes.items():
+        header[name] = {"dtype": kind.upper(), "shape": list(source.base.shapes[name]), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open_atomic(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in sizes:
+            for values in source.chunks(name):
+                data = encode(values, kind)
+                file.write(data.data)
+                count(data.nbytes)

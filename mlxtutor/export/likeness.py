@@ -1,0 +1,91 @@
+"""How alike two models are: log-probabilities, KL, the likeliest token, greedy answers; and how alike they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlxtutor.export.engine import Engine
+from mlxtutor.export.reference import Reference
+
+POSITIONS = 6    # of a prompt and its answer, spread out, that probabilities are compared at
+LIKELY = 1e-6    # tokens less probable than this say nothing: their logarithms are noise
+NEAR_TIE = 2e-2  # nats between the first and the second choice
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """max_difference: of a log-probability of any token, nats; kl: mean, nats; answers: greedy ones must be the same."""
+
+    max_difference: float
+    kl: float
+    answers: bool
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Over all compared positions; differences in nats."""
+
+    positions: int
+    mean_difference: float
+    max_difference: float
+    kl: float
+    top1_agreement: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Greedy answers: the same, parting at a near tie of the source's two likeliest tokens, different."""
+
+    same: int
+    near_ties: int
+    different: int
+
+
+def tolerance(kind: str, source_dtype: str, gelu_table: bool = False) -> Tolerance:
+    """What rounding can explain. f32 and f16 are bounds of every log-probability; a quantised file's are on the mean KL."""
+    if gelu_table and kind == "f32":
+        kind = "f16"
+    if source_dtype != "F32":  # the reference itself is rounded
+        return Tolerance(np.inf, .05 if kind in ("f32", "f16", "bf16", "q8_0") else .5, False)
+    return {"f32": Tolerance(1e-4, 1e-6, True), "f16": Tolerance(2e-2, 1e-4, True), "bf16": Tolerance(np.inf, 5e-3, False),
+            "q8_0": Tolerance(np.inf, 5e-3, False)}.get(kind, Tolerance(np.inf, .5, False))
+
+
+def compare_probabilities(engine: Engine, reference: Reference, prompts: Sequence[list[int]], answers: Sequence[list[int]],
+                          vocab_size: int) -> Likeness:
+    """The whole vocabulary's log-probabilities at some positions of each prompt and of the answer the source gives to it."""
+    places, wanted = [], []
+    for prompt, answer in zip(prompts, answers):
+        ids = [*prompt, *answer]
+        table = reference.log_probs(ids)
+        for at in np.unique(np.linspace(len(prompt) // 2, len(ids) - 1, POSITIONS).astype(int)):
+            places.append(ids[:at + 1])
+            wanted.append(table[at])
+    found = engine.map(lambda ids: engine.log_probs(ids, vocab_size), places)
+    differences, kls, same = [], [], []
+    for ours, theirs in zip(wanted, found):
+        counted = np.exp(ours) > LIKELY
+        differences.append(np.abs(ours - theirs)[counted])
+        kls.append(float((np.exp(ours) * (ours - theirs))[counted].sum()))
+        same.append(int(ours.argmax()) == int(theirs.argmax()))
+    joined = np.concatenate(differences)
+    return Likeness(len(places), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)))
+
+
+def compare_answers(engine: Engine, reference: Reference, prompts: Sequence[list[int]], answers: Sequence[list[int]],
+                    ends: frozenset[int]) -> Answers:
+    """Greedy answers token by token; where they part, the source's own two first choices say whether it was a near tie."""
+    same = near = different = 0
+    found = engine.map(lambda pair: engine.complete(pair[0], len(pair[1]))["tokens"], list(zip(prompts, answers)))
+    for prompt, answer, tokens in zip(prompts, answers, found):
+        ours, theirs = [t for t in answer if t not in ends], [t for t in tokens if t not in ends]
+        if ours == theirs:
+            same += 1
+            continue
+        at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+        last = np.sort(reference.log_probs([*prompt, *ours[:at]])[-1])
+        near, different = (near + 1, different) if last[-1] - last[-2] < NEAR_TIE else (near, different + 1)
+    return Answers(same, near, different)

@@ -1,0 +1,109 @@
+"""The folder that `ollama create` takes: a GGUF file, its Modelfile, a script and a page that says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export import modelfile as grammar
+from mlxtutor.export.go_template import GoTemplate, derive
+from mlxtutor.export.modelfile import FILE_NAME, Modelfile
+from mlxtutor.export.source import Source
+from mlxtutor.files import write_atomic
+from mlxtutor.inference.conversation import CALCULATOR_OFF
+from mlxtutor.text.chat import plain
+from mlxtutor.text.tokenizer import SPECIALS
+
+MODEL_FILE, BASE_FILE, ADAPTER_FILE, SCRIPT = "model.gguf", "base.gguf", "adapter.gguf", "ollama-create.sh"
+TEMPERATURE, TOP_P = "0.2", "0.9"
+LARGEST_CONTEXT = 32768  # tokens: the memory for keys and values is taken when the model is loaded
+ADAPTER_CAVEAT = "Ollama's releases from 0.34.1 refuse ADAPTER; without --adapter the export is one merged file that all releases take"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What the Modelfile says. name: for `ollama create`."""
+
+    name: str
+    template: GoTemplate
+    modelfile: Modelfile
+    notes: tuple[str, ...]
+
+
+def computes_inside(source: Source) -> bool:
+    """Whether the tutor calls a calculator in the middle of its answers."""
+    return set(SPECIALS) <= set(source.vocabulary.tokens)
+
+
+def plan_folder(source: Source, name: str, system: str = "", licence: str = "", examples: Sequence[dict] = (),
+                with_adapter: bool = False) -> Folder:
+    """Everything that stands in the Modelfile, worked out and checked before anything is written."""
+    vocabulary = source.vocabulary
+    if not vocabulary.chat_template:
+        raise TutorError(f"{source.directory}: no chat template for Ollama to ask it by (a base model? tutor export gguf writes it)")
+    template = derive(vocabulary.chat_template, bos=vocabulary.token("bos"), eos=vocabulary.token("eos"))
+    notes = list(template.notes)
+    if computes_inside(source):
+        if system:
+            raise TutorError(f"--system {system!r}: this tutor computes inside its answers, which Ollama can't do for it; "
+                             f"its system text is {CALCULATOR_OFF!r} and no other")
+        system = CALCULATOR_OFF
+        notes.append(f"Ollama can't run the calculator: SYSTEM is {CALCULATOR_OFF!r}, the tutor gives law, expression and unit and leaves "
+                     "the evaluation to the student")
+    if system and not template.takes_system:
+        raise TutorError(f"{source.directory}: its chat template has no place for a system text (leave --system out)")
+    if with_adapter:
+        notes.append(ADAPTER_CAVEAT)
+    stops = tuple(dict.fromkeys([*template.stops, *(vocabulary.tokens[end] for end in vocabulary.ends)]))
+    parameters = [("temperature", TEMPERATURE), ("top_p", TOP_P), ("num_ctx", str(min(source.shape.context, LARGEST_CONTEXT))),
+                  *(("stop", stop) for stop in stops)]
+    modelfile = Modelfile(from_=f"./{BASE_FILE if with_adapter else MODEL_FILE}", template=template.text, system=system or None,
+                          adapters=(f"./{ADAPTER_FILE}",) if with_adapter else (), parameters=tuple(parameters),
+                          license=(licence,) if licence else (), messages=_messages(examples))
+    grammar.render(modelfile)
+    return Folder(name, template, modelfile, tuple(notes))
+
+
+def write_folder(folder: Path, plan: Folder, title: str) -> list[Path]:
+    """Modelfile, script and README; the GGUF files are written before."""
+    texts = {FILE_NAME: grammar.render(plan.modelfile), SCRIPT: _script(plan.name), "README.md": _readme(plan, title)}
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
+    (folder / SCRIPT).chmod(0o755)
+    return [folder / name for name in texts]
+
+
+def _messages(examples: Sequence[dict]) -> tuple[tuple[str, str], ...]:
+    """Chat rows as MESSAGE lines."""
+    messages = (message for row in examples for message in row["messages"] if message["role"] != "system")
+    return tuple((message["role"], plain(message["content"])) for message in messages)
+
+
+def _script(name: str) -> str:
+    return f"""#!/bin/sh
+# Makes the model {name} in Ollama (https://ollama.com), which must be running.
+set -e
+cd "$(dirname "$0")"
+command -v ollama >/dev/null || {{ echo "ollama is not installed: https://ollama.com/download" >&2; exit 1; }}
+ollama create {name} -f {FILE_NAME}
+echo "talk to it: ollama run {name}"
+"""
+
+
+def _readme(plan: Folder, title: str) -> str:
+    stop = plan.template.stops[0] if plan.template.stops else ""
+    notes = "".join(f"- {note[0].upper()}{note[1:]}.\n" for note in plan.notes)
+    return f"""# {title} for Ollama
+
+```sh
+./{SCRIPT}          # or: ollama create {plan.name} -f {FILE_NAME}
+ollama run {plan.name}
+```
+
+`{FILE_NAME}` holds the chat template, what ends an answer, the sampling and the system text. `proof.json` says how it was
+checked, in llama.cpp itself, that this file answers as the model it was made of.
+
+{notes}- A special token typed into a message, such as `{stop}`, is read by Ollama as that token; our own chat escapes it.
+"""

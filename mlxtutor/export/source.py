@@ -1,0 +1,102 @@
+"""What is exported: a model directory, alone or with an adapter on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export.adapter import Adapter, check_fit, read_adapter
+from mlxtutor.export.architectures import Shape, TensorPlan, plan_tensors, read_shape
+from mlxtutor.export.checkpoint import Checkpoint, open_checkpoint
+from mlxtutor.export.quantisation import decode, encode
+from mlxtutor.export.vocabulary import Vocabulary, read_vocabulary
+
+CHUNK = 1 << 22  # values of a tensor in memory at a time
+LOST = 0.5       # of a delta's length: more than this lost to rounding is a lost adapter
+
+
+@dataclass(frozen=True)
+class Source:
+    """A base, and what is added to it. tokenizer: the directory whose tokenizer and chat template count."""
+
+    base: Checkpoint
+    adapter: Adapter | None
+    adapter_directory: Path | None
+
+    @property
+    def directory(self) -> Path:
+        return self.base.directory
+
+    @property
+    def tokenizer_directory(self) -> Path:
+        """An adapter may bring a tokenizer of its own (a chat template that it was trained with)."""
+        own = self.adapter_directory
+        return own if own and any((own / name).is_file() for name in ("tokenizer.json", "tokenizer.model")) else self.base.directory
+
+    @cached_property
+    def shape(self) -> Shape:
+        return read_shape(self.base.config, str(self.directory))
+
+    @cached_property
+    def plans(self) -> list[TensorPlan]:
+        return plan_tensors(self.shape, self.base.shapes, str(self.directory))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return read_vocabulary(self.tokenizer_directory, self.shape.vocab, self.base.config)
+
+    def rows(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Rows of a tensor in the checkpoint's layout as float32, the adapter's part added."""
+        values = self.base.rows(name, start, stop)
+        pair = self.adapter.pairs.get(name) if self.adapter else None
+        return values if pair is None else values + pair.delta(start, stop)
+
+    def chunks(self, name: str, elements: int = CHUNK) -> Iterator[np.ndarray]:
+        """All of it, in runs of whole rows of about this many values."""
+        shape = self.base.shapes[name]
+        step = max(1, elements // max(1, int(np.prod(shape[1:]))))
+        for start in range(0, shape[0], step):
+            yield self.rows(name, start, min(shape[0], start + step))
+
+    def planned_rows(self, plan: TensorPlan) -> Iterator[np.ndarray]:
+        """A tensor as llama.cpp reads it; one whose rows are permuted comes whole."""
+        if plan.heads:
+            yield plan.apply(self.rows(plan.source))
+        else:
+            for values in self.chunks(plan.source):
+                yield plan.apply(values)
+
+
+def open_source(directory: Path, base: Path | None = None) -> Source:
+    """A model directory, or an adapter directory with the base that it belongs to.
+
+    base: where the base is, needed for an adapter whose own `base_model_name_or_path` is no directory here.
+    """
+    if not (directory / "adapter_config.json").is_file():
+        return Source(open_checkpoint(directory), None, None)
+    adapter = read_adapter(directory)
+    where = base or Path(adapter.base)
+    if not base and not (adapter.base and where.is_dir()):
+        raise TutorError(f"{directory}: an adapter on {adapter.base or 'a model it does not name'}, no directory here (--base DIR)")
+    source = Source(open_checkpoint(where), adapter, directory)
+    check_fit(adapter, source.base, str(directory))
+    return source
+
+
+def check_rounding(source: Source, kind: str) -> None:
+    """TutorError where rounding the merged weights to this type would lose the adapter: its delta is smaller than the type's steps."""
+    lost = []
+    for name, pair in (source.adapter.pairs if source.adapter else {}).items():
+        rows = min(pair.b.shape[0], max(1, CHUNK // pair.a.shape[1]))
+        delta, base = pair.delta(0, rows), source.base.rows(name, 0, rows)
+        kept = decode(encode(base + delta, kind), kind, base.shape) - decode(encode(base, kind), kind, base.shape)
+        length = float(np.vdot(delta, delta))
+        if length and float(np.vdot(kept, delta)) / length < LOST:
+            lost.append(f"{name} keeps {np.vdot(kept, delta) / length:.0%}")
+    if lost:
+        raise TutorError(f"{source.adapter_directory}: as {kind} the adapter would be lost ({'; '.join(lost[:3])}; take a wider --type)")

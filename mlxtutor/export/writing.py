@@ -1,0 +1,90 @@
+"""A source as GGUF in any type, and its adapter alone in three layouts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlxtutor.errors import TutorError
+from mlxtutor.export.adapter import write_mlx, write_peft
+from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_model
+from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module
+from mlxtutor.export.source import Source, check_rounding
+
+ADAPTER_FORMATS = ("peft", "mlx", "gguf")
+SUPER_BLOCK = 256  # values of a k-quant's block: narrower rows would be stored otherwise without a word
+QUANTISER = "llama-quantize"
+FOR_QUANTISER = "f16"
+Progress = Callable[[int, int], None]
+
+
+def check_type(kind: str, source: Source) -> None:
+    """TutorError for a type that can't be written, here or for this model."""
+    if kind not in TYPES and kind not in K_QUANTS:
+        raise TutorError(f'unknown type "{kind}" (allowed: {", ".join((*TYPES, *K_QUANTS))})')
+    if kind in K_QUANTS:
+        narrow = sorted({plan.shape[-1] for plan in source.plans if len(plan.shape) > 1 and plan.shape[-1] % SUPER_BLOCK})
+        if narrow:
+            raise TutorError(f"{source.directory}: rows of {narrow[0]} values can't be {kind} (a multiple of {SUPER_BLOCK}; take q8_0)")
+        if not shutil.which(QUANTISER):
+            raise TutorError(f"{kind} is written by {QUANTISER}, which is not on the PATH (brew install llama.cpp, or build "
+                             f"github.com/ggml-org/llama.cpp; without it: {', '.join(TYPES)})")
+
+
+def write_gguf(source: Source, path: Path, kind: str, description: Description, progress: Progress | None = None) -> Path:
+    """One GGUF file of the source, its adapter merged. Raises TutorError before it is there in part."""
+    gguf_module()
+    check_type(kind, source)
+    check_rounding(source, FOR_QUANTISER if kind in K_QUANTS else kind)
+    model = Model(source.shape, source.base.config, source.plans, source.vocabulary, source.planned_rows, description)
+    if kind in TYPES:
+        write_model(path, model, kind, progress)
+        return path
+    whole = path.with_name(f".{path.stem}.{FOR_QUANTISER}.gguf")
+    try:
+        write_model(whole, model, FOR_QUANTISER, progress)
+        _quantise(whole, path, kind)
+    finally:
+        whole.unlink(missing_ok=True)
+    return path
+
+
+def _quantise(whole: Path, path: Path, kind: str) -> None:
+    """llama.cpp's own tool, its result under the final name only when it succeeded."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        done = subprocess.run([QUANTISER, str(whole), str(beside), kind.upper()], capture_output=True, text=True)
+        if done.returncode or not beside.is_file():
+            said = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"code {done.returncode}"]
+            raise TutorError(f"{QUANTISER} failed ({said[0][:200]})")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_adapter_as(source: Source, folder: Path, form: str, description: Description) -> list[Path]:
+    """The adapter alone, as PEFT's or mlx-lm's directory or as one GGUF file for llama.cpp."""
+    if form not in ADAPTER_FORMATS:
+        raise TutorError(f'unknown format "{form}" (allowed: {", ".join(ADAPTER_FORMATS)})')
+    if source.adapter is None:
+        raise TutorError(f"{source.directory}: a whole model, no adapter (export it with: tutor export hf, gguf or ollama)")
+    if form == "peft":
+        return write_peft(source.adapter, folder)
+    if form == "mlx":
+        return write_mlx(source.adapter, folder, source.shape.layers)
+    path = folder / "adapter.gguf"
+    write_adapter(path, source.adapter, source.shape, description)
+    return [path]
+
+
+def describe(name: str, version: int, card: Mapping[str, Any], base: str = "") -> Description:
+    """general.* from a registry card."""
+    from mlxtutor.registry.origin import data_of
+
+    parents = [parent["model"] for parent in card.get("parents") or [] if parent.get("role") == "base"]
+    datasets = [str(entry.get("file") or entry.get("source") or "") for entry in data_of(card)]
+    bases = tuple(dict.fromkeys([*parents, *([base] if base else [])]))
+    return Description(name, str(version) if version else "", str(card.get("licence") or ""), bases, tuple(d for d in datasets if d))
