@@ -45,7 +45,7 @@ def build_command(
     writes them (key in OPENAI_API_KEY), each is checked, and an interrupted run goes on where it was.
 
     followup: second and third turns that go deeper, corrections of weak solutions, learner levels, answer modes; with --from about word
-    problems: why a step, what if a number were another, corrections.
+    problems: why a step, how to check one, what if a number were another, corrections.
 
     Example: tutor data build em --train 2000 --val 100 --test 200 --seed 7 --out em-data
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import console
+from .data_mix import print_notes
 from .options import AsJson
 from .tokenizer import load_tokenizer
 
@@ -37,10 +38,13 @@ def check_command(
 
     Example: tutor data check train.jsonl --against test.jsonl --fix clean.jsonl --report check
     """
+    from mlxtutor.errors import TutorError
     from mlxtutor.quality.checking import CheckOptions, check_file
 
     if fix:
         console.check_other(fix, [file, *(against or ())])
+    if report and report.exists() and not report.is_dir():
+        raise TutorError(f"{report}: a file (the name of a folder is expected)")
     tokenizer = load_tokenizer(model) if model else None
     with console.err.status("checking"):
         checked = check_file(file, CheckOptions(tuple(against or ()), context, names, tuple(rules or ())), tokenizer)
@@ -57,6 +61,7 @@ def check_command(
         for what in ("dropped", "changed", "left"):
             told = "  left for you to judge" if what == "left" else f"  {what}"
             console.out.print(f"{told}: {_listed(fixed[what])}", markup=False, soft_wrap=True)
+        print_notes(fixed.get("notes", {}))
     if report:
         console.out.print(f"the report: {report / 'report.html'}", markup=False, soft_wrap=True)
 
@@ -80,6 +85,7 @@ def _write_report(folder: Path, file: str, checked: Checked, document: dict) -> 
 
 def _print_findings(checked: Checked, shown: int) -> None:
     from mlxtutor.quality.checking import lines_by_rule
+    from mlxtutor.quality.report import count
 
     rows, widest = [], max(40, console.out.width - AROUND)
     for rule, found in lines_by_rule(checked.findings).items():
@@ -87,17 +93,16 @@ def _print_findings(checked: Checked, shown: int) -> None:
             message = finding.message if len(finding.message) <= widest else finding.message[:widest - 3] + "..."
             rows.append([rule if not index else "", f"{len(found):,}" if not index else "", f"{finding.line}: {message}"])
     if not rows:
-        console.out.print(f"{checked.rows:,} records, nothing found")
+        console.out.print(f"{count(checked.rows, 'record')}, nothing found")
         return
-    count = len(checked.findings)
-    title = f"{checked.rows:,} records, {count:,} finding{'s' if count > 1 else ''}"
+    title = f"{count(checked.rows, 'record')}, {count(len(checked.findings), 'finding')}"
     console.out.print(console.table(title, ["rule", "count", "the first, with its line"], rows, right=(1,)))
     lengths = checked.as_dict()
     for name in ("characters", "tokens"):
         if lengths[name]:
             console.out.print(f"{name} of a row: {lengths[name]['median']:,.0f} in the middle, {lengths[name]['p95']:,.0f} at 95 %, "
                               f"{lengths[name]['max']:,} at most")
-    more = count > len(rows)
+    more = len(checked.findings) > len(rows)
     console.out.print("more of a rule with --rule, all with --json or --report\n" if more else "", style="dim")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from . import console
 from .options import AsJson
 
+NOTED = 5  # notes shown
 Seed = Annotated[int, typer.Option(min=0, help="Everything is a function of it.")]
 
 
@@ -35,7 +38,7 @@ def mix_command(
     mixed = mix(chosen, np.random.default_rng(seed) if shuffle else None)
     write_rows(out, mixed.rows)
     read = [{"file": part.source, "weight": part.weight, "rows": count} for part, count in zip(chosen, mixed.read)]
-    counts = {"rows": len(mixed.rows), "read": read, "repeated": mixed.repeated}
+    counts = {"rows": len(mixed.rows), "read": read, "repeated": mixed.repeated, "notes": dict(mixed.notes.most_common())}
     write_card(out, console.command_line(), [part.source for part in chosen], counts, seed=seed if shuffle else None)
     if as_json:
         console.print_json({"file": str(out), **counts})
@@ -44,6 +47,15 @@ def mix_command(
     console.out.print(console.table("mixed", ["file", "rows", "weight"], rows, right=(1, 2)))
     told = f", {mixed.repeated:,} repeated ones left out" if mixed.repeated else ""
     console.out.print(f"\n{len(mixed.rows):,} rows written to {out}{told}", markup=False, soft_wrap=True)
+    print_notes(mixed.notes)
+
+
+def print_notes(notes: Mapping[str, int]) -> None:
+    """What the written rows couldn't keep."""
+    for note, count in list(notes.items())[:NOTED]:
+        console.out.print(f"  noted: {note} ({count:,})", markup=False, soft_wrap=True)
+    if len(notes) > NOTED:
+        console.out.print("  ... (more in the card)", style="dim")
 
 
 def split_command(
@@ -70,19 +82,22 @@ def split_command(
     if not shares:
         raise TutorError("nothing to split off (give --val or --test a share above 0)")
     earlier = _earlier_parts(out, file)
-    parts = split(list(read_all(file)), shares, np.random.default_rng(seed))
+    notes: Counter[str] = Counter()
+    parts = split(list(read_all(file, notes)), shares, np.random.default_rng(seed))
     for path in earlier:  # a test part of another split would hold rows of this one's train part
         path.unlink(missing_ok=True)
         card_path(path).unlink(missing_ok=True)
     for name, rows in parts.items():
         write_rows(out / f"{name}.jsonl", rows)
-        write_card(out / f"{name}.jsonl", console.command_line(), [file], {"rows": len(rows)}, seed=seed)
-    counts = {name: len(rows) for name, rows in parts.items()}
+        counts = {"rows": len(rows), "notes": dict(notes.most_common())}
+        write_card(out / f"{name}.jsonl", console.command_line(), [file], counts, seed=seed)
+    written = {name: len(rows) for name, rows in parts.items()}
     if as_json:
-        console.print_json({"folder": str(out), "rows": counts})
+        console.print_json({"folder": str(out), "rows": written, "notes": dict(notes.most_common())})
         return
-    told = ", ".join(f"{name}.jsonl {count:,}" for name, count in counts.items())
+    told = ", ".join(f"{name}.jsonl {count:,}" for name, count in written.items())
     console.out.print(f"written to {out}: {told}", markup=False, soft_wrap=True)
+    print_notes(notes)
 
 
 def _earlier_parts(folder: Path, file: str) -> list[Path]:

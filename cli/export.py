@@ -88,12 +88,11 @@ def hf_command(
 
     Example: tutor export hf my-tutor --out my-tutor-merged
     """
-    from mlxtutor.export import exporting, hf_directory
+    from mlxtutor.export import exporting
 
     export = _open(model, base, 0)
     folder = _folder(out, export, "hf")
-    chosen = dtype or hf_directory.default_dtype(export.source)
-    files = _written(lambda progress: hf_directory.write_hf(export.source, folder, chosen, progress))
+    files = _written(lambda progress: exporting.export_hf(export, folder, dtype, progress))
     proof = _skipped(folder, no_proof) or _proved(lambda: exporting.prove_hf(export, folder))
     _finish(files, proof, folder, as_json)
 
@@ -133,12 +132,11 @@ def _open(model: str | None, base: str | None, problems: int) -> Export:
 def _folder(out: Path | None, export: Export, what: str) -> Path:
     """The folder to write to; one that holds something else than an export is left alone."""
     from mlxtutor.errors import TutorError
-    from mlxtutor.export.exporting import PROOF, clear
+    from mlxtutor.export.exporting import PROOF
 
     folder = out or Path(f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir()) and not (folder / PROOF).is_file()):
         raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
-    clear(folder)
     return folder
 
 

@@ -9,7 +9,7 @@ import typer
 
 from mlxtutor.errors import TutorError
 
-from . import ask, bench, chat, console, data, doctor, eval, export, models, plan, tokenizer, train
+from . import ask, bench, chat, console, data, doctor, eval, export, hub, models, plan, tokenizer, train
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -27,6 +27,7 @@ app.add_typer(data.app, name="data")
 app.command("eval")(eval.evaluate)
 app.add_typer(models.app, name="models")
 app.add_typer(export.app, name="export")
+app.add_typer(hub.app, name="hub")
 app.command("bench")(bench.bench)
 
 

@@ -13,17 +13,23 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from mlxtutor.export.samples import SCRAPS, random_texts
 from mlxtutor.export.vocabulary import RULES
 
-CHATML = ("{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{%- endfor -%}"
+CHATML = ("{%- for message in messages -%}"
+          "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+          "{%- endfor -%}"
           "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}")
-LLAMA3 = ("{{ bos_token }}{%- for message in messages -%}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + "
-          "message['content'] | trim + '<|eot_id|>' }}{%- endfor -%}{%- if add_generation_prompt -%}"
-          "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif -%}")
-MISTRAL = ("{{ bos_token }}{%- for message in messages -%}{%- if message['role'] == 'user' -%}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+LLAMA3 = ("{{ bos_token }}{%- for message in messages -%}"
+          "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
+          "{%- endfor -%}"
+          "{%- if add_generation_prompt -%}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif -%}")
+MISTRAL = ("{{ bos_token }}{%- for message in messages -%}"
+           "{%- if message['role'] == 'user' -%}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
            "{%- elif message['role'] == 'assistant' -%}{{ ' ' + message['content'] + eos_token }}"
            "{%- else -%}{{ raise_exception('Only user and assistant roles are supported!') }}{%- endif -%}{%- endfor -%}")
-GEMMA = ("{{ bos_token }}{%- if messages[0]['role'] == 'system' -%}{{ raise_exception('System role not supported') }}{%- endif -%}"
-         "{%- for message in messages -%}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\\n' + "
-         "message['content'] | trim + '<end_of_turn>\\n' }}{%- endfor -%}{%- if add_generation_prompt -%}{{ '<start_of_turn>model\\n' }}{%- endif -%}")
+GEMMA = ("{{ bos_token }}"
+         "{%- if messages[0]['role'] == 'system' -%}{{ raise_exception('System role not supported') }}{%- endif -%}"
+         "{%- for message in messages -%}{%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}"
+         "{{ '<start_of_turn>' + role + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{%- endfor -%}"
+         "{%- if add_generation_prompt -%}{{ '<start_of_turn>model\\n' }}{%- endif -%}")
 BYTE_LEVEL = {  # template, special tokens, bos, eos, rule
     "qwen2": (CHATML, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None, "<|im_end|>", "qwen2"),
     "qwen3": (CHATML, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None, "<|im_end|>", "qwen2"),
@@ -48,8 +54,9 @@ def make(kind: str, directory: Path, dtype: str = "float32", seed: int = 0, **ch
     shard = changes.pop("shard", "5GB")
     tied = changes.pop("tied", kind == "gemma")
     eos = json.loads((directory / "tokenizer_config.json").read_text())["eos_id"]
+    sizes = {**SIZES, **({"head_dim": 16} if kind == "qwen2" else {}), **changes}
     config = transformers.AutoConfig.for_model(kind, vocab_size=vocab_size + 3, tie_word_embeddings=tied, eos_token_id=eos,
-                                               bos_token_id=None, pad_token_id=None, **{**SIZES, **({"head_dim": 16} if kind == "qwen2" else {}), **changes})
+                                               bos_token_id=None, pad_token_id=None, **sizes)
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config).float()
     with torch.no_grad():
@@ -102,9 +109,9 @@ def _sentencepiece(kind: str, directory: Path) -> int:
     written = io.BytesIO()
     names = {} if kind == "mistral" else {"bos_piece": "<bos>", "eos_piece": eos}
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text[:1000] for text in _texts()), model_writer=written, model_type="bpe", vocab_size=700, byte_fallback=True,
-        split_digits=True, normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=prefix, unk_id=0, bos_id=1,
-        eos_id=2, allow_whitespace_only_pieces=True, num_threads=1, minloglevel=3, **names)
+        sentence_iterator=iter(text[:1000] for text in _texts()), model_writer=written, model_type="bpe", vocab_size=700,
+        byte_fallback=True, split_digits=True, allow_whitespace_only_pieces=True, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, add_dummy_prefix=prefix, unk_id=0, bos_id=1, eos_id=2, num_threads=1, minloglevel=3, **names)
     (directory / "tokenizer.model").write_bytes(written.getvalue())
     decoder = {str(700 + at): {"content": token, "special": True} for at, token in enumerate(added)}
     bos = "<s>" if kind == "mistral" else "<bos>"
@@ -114,5 +121,6 @@ def _sentencepiece(kind: str, directory: Path) -> int:
 
 
 def _settings(directory: Path, template: str, bos: str | None, eos: str, eos_id: int, **more) -> None:
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos, "chat_template": template, "eos_id": eos_id, **more}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos, "chat_template": template,
+                "eos_id": eos_id, **more}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=1))

@@ -17,7 +17,8 @@ from mlxtutor.training.initial import parameter_count
 
 COMMANDS = [("doctor",), ("train",), ("plan",), ("tokenizer", "inspect"), ("tokenizer", "train"), ("data", "build"), ("data", "preview"),
             ("data", "stats"), ("data", "import"), ("data", "check"), ("data", "mix"), ("data", "split"),
-            ("eval",), ("models", "list"), ("models", "show"), ("bench",)]
+            ("eval",), ("models", "list"), ("models", "show"), ("bench",), ("export", "gguf"), ("export", "ollama"), ("export", "hf"),
+            ("export", "adapter")]
 CONFIG = dataclasses.replace(tiny.CONFIG, max_seq_len=2048)
 CHAT = {"id": "a", "kind": "value", "type": "t", "messages": [
     {"role": "user", "content": "What is 2*3?"}, {"role": "assistant", "content": ["It is ", {"calc": "2*3", "result": "6"}, "."]}]}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export.quantisation import from_bfloat16
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8"), "U32": np.dtype("<u4")}
@@ -62,6 +63,10 @@ class Checkpoint:
         bits, group = self._quantisation(name)
         parts = [self.rows(part, start, stop) for part in (_scales(name), _scales(name, "biases"))]
         return dequantise(_read(found, start, stop), parts[0], parts[1], bits, group)
+
+    def bfloat16_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows of a tensor stored in bfloat16, as its bits in uint16."""
+        return _read(self.stored[name], start, stop)
 
     def _packing(self, name: str) -> bool:
         """Scales and biases of a quantised tensor, which are no tensors of the model."""
@@ -164,12 +169,14 @@ def _read(found: Stored, start: int = 0, stop: int | None = None) -> np.ndarray:
     dtype, shape = DTYPES[found.dtype], found.shape or (1,)
     stop = shape[0] if stop is None else stop
     row = math.prod(shape[1:])
-    with found.path.open("rb") as file:
+    with found.path.open("rb", buffering=0) as file:
         file.seek(found.start + start * row * dtype.itemsize)
-        return np.fromfile(file, dtype=dtype, count=(stop - start) * row).reshape(stop - start, *shape[1:])
+        values = np.empty((stop - start, *shape[1:]), dtype)
+        file.readinto(values.reshape(-1).view(np.uint8).data)
+        return values
 
 
 def _as_float32(values: np.ndarray, dtype: str) -> np.ndarray:
     if dtype == "BF16":
-        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        return from_bfloat16(values)
     return values.astype(np.float32, copy=False)

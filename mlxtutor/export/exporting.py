@@ -13,12 +13,14 @@ from mlxtutor.export.adapter import read_adapter
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.go_render import render as render_go
+from mlxtutor.export.hf_directory import check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.modelfile import load as load_modelfile
+from mlxtutor.export.ollama_api import check_name
 from mlxtutor.export.ollama_folder import ADAPTER_FILE, BASE_FILE, MODEL_FILE, Folder, computes_inside, plan_folder, write_folder
 from mlxtutor.export.proof import Product, Settings, document, prove, write_proof
 from mlxtutor.export.source import Source, open_source
-from mlxtutor.export.writing import describe, write_adapter_as, write_gguf
+from mlxtutor.export.writing import check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
 from mlxtutor.registry.models import ModelRef, resolve
 
@@ -57,13 +59,25 @@ def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
     """model.gguf in the folder."""
     name = export.ref.name
+    check_type(kind, export.source)
+    clear(folder)
     path = folder / f"{name}-{kind}.gguf"
     return [write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)]
+
+
+def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
+    """A model directory. dtype: by default the base's own."""
+    chosen = dtype or default_dtype(export.source)
+    check_dtype(export.source, chosen)
+    clear(folder)
+    return write_hf(export.source, folder, chosen, progress)
 
 
 def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
     """The folder that `ollama create` takes."""
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
+    check_type(kind, export.source)
+    clear(folder)
     files = []
     if plan.modelfile.adapters:
         alone = Source(export.source.base, None, None)
@@ -80,7 +94,8 @@ def plan_ollama(export: Export, name: str | None, system: str, examples: list[di
     own = system or ("" if computes_inside(export.source) else str(recipe.get("system") or ""))
     if with_adapter and export.source.adapter is None:
         raise TutorError(f"{export.id} is a whole model, no adapter (leave --adapter out)")
-    return plan_folder(export.source, name or export.ref.name, own, str(export.ref.card.get("licence") or ""), examples, with_adapter)
+    licence = str(export.ref.card.get("licence") or "")
+    return plan_folder(export.source, check_name(name or export.ref.name), own, licence, examples, with_adapter)
 
 
 def prove_gguf(export: Export, path: Path, kind: str) -> dict[str, Any]:
@@ -137,6 +152,8 @@ def prove_hf(export: Export, folder: Path) -> dict[str, Any]:
 
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
+    check_form(export.source, form)
+    clear(folder)
     return write_adapter_as(export.source, folder, form, describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export)))
 
 

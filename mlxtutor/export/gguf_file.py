@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,10 +174,19 @@ def _opened(writer: Any, path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def read_ahead(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same runs, the next one read while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, rows, None)
+        while (values := coming.result()) is not None:
+            coming = pool.submit(next, rows, None)
+            yield values
+
+
 def _write(writer: Any, file: BinaryIO, rows: Iterator[np.ndarray], kind: str, count: Callable[[int], None]) -> None:
     """One tensor's bytes, padded as GGUF wants; count(size) for each run."""
     size = 0
-    for values in rows:
+    for values in read_ahead(rows):
         data = encode(values, kind)
         file.write(data.data)
         size += data.nbytes

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export.architectures import plan_tensors
 from mlxtutor.export.quantisation import encode, encoded_size
 from mlxtutor.export.source import Source, check_rounding
 from mlxtutor.files import open_atomic, write_atomic
@@ -27,15 +28,18 @@ def default_dtype(source: Source) -> str:
     return STORED_AS[source.base.dtype("model.embed_tokens.weight")]
 
 
-def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None = None) -> list[Path]:
-    """Write it, a few rows in memory at a time; gives the files. dtype: float32, float16 or bfloat16."""
+def check_dtype(source: Source, dtype: str) -> None:
+    """TutorError for a dtype that isn't known or would lose the adapter, and for tensors that don't fit config.json."""
     if dtype not in DTYPES:
         raise TutorError(f'unknown dtype "{dtype}" (allowed: {", ".join(DTYPES)})')
-    source.plans  # noqa: B018  (every name and shape is checked before the first byte)
+    plan_tensors(source.shape, source.base.shapes, str(source.directory))
     check_rounding(source, DTYPES[dtype])
+
+
+def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None = None) -> list[Path]:
+    """Write it, a few rows in memory at a time; gives the files. dtype: float32, float16 or bfloat16."""
+    check_dtype(source, dtype)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("model*.safetensors*"):
-        old.unlink()
     files = _write_shards(source, folder, DTYPES[dtype], progress)
     config = {key: value for key, value in source.base.config.items() if key not in ("quantization", "quantization_config", "dtype")}
     write_atomic(folder / "config.json", (json.dumps({**config, "torch_dtype": dtype}, indent=2) + "\n").encode())

@@ -57,6 +57,13 @@ def host_from_environment(environment: Mapping[str, str] = os.environ) -> str:
     return str(_server(environment.get("OLLAMA_HOST", "").strip().strip("\"'").strip()))
 
 
+def check_name(name: str) -> str:
+    """The name, as Ollama takes it; TutorError where it doesn't."""
+    if not _NAME.fullmatch(name):
+        raise TutorError(f"{name!r} is no name for a model in Ollama (allowed: [namespace/]model[:tag] of letters, digits, _ - .)")
+    return name
+
+
 def push(
     folder: Path, name: str, host: str = DEFAULT_HOST, progress: Progress | None = None, *, question: str = QUESTION
 ) -> dict[str, Any]:
@@ -66,8 +73,7 @@ def push(
     Returns {"model", "digest", "answer", "version", "warnings", "blobs": {name: digest}}; TutorError in one line for whatever fails.
     """
     report = progress or (lambda status, done, total: None)
-    if not _NAME.fullmatch(name):
-        raise TutorError(f"{name!r} is no name for a model in Ollama (allowed: [namespace/]model[:tag] of letters, digits, _ - .)")
+    check_name(name)
     server = _server(host)
     modelfile = load(folder / FILE_NAME)
     version = str(_json(server, "GET", "/api/version").get("version", ""))

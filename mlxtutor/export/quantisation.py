@@ -1,7 +1,7 @@
 """Tensor types of GGUF that Python can write. The bytes are those of `gguf.quants`, which are llama.cpp's.
 
-`gguf.quants` is taken for all but Q8_0 and BF16, the types of large exports: there a pass over cache-sized
-pieces on both cores is several times faster and gives the same bytes (tests compare them).
+`gguf.quants` is taken for all but Q8_0 and BF16, the types of large exports: there a pass over cache-sized pieces on
+all cores, in C where it can be compiled, is many times faster and gives the same bytes (tests compare them).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export import native
 from mlxtutor.machine import cores
 
 TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
@@ -50,8 +51,14 @@ def encoded_size(shape: tuple[int, ...], kind: str) -> int:
 
 
 def encode(values: np.ndarray, kind: str) -> np.ndarray:
-    """float32 rows -> their bytes as uint8, one dimension."""
-    values = np.ascontiguousarray(values, np.float32)
+    """Rows -> their bytes as uint8, one dimension. values: float32, or bfloat16 as its bits in uint16."""
+    if values.dtype == np.uint16:
+        if kind == "bf16":
+            return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        if not (kind == "q8_0" and native.library()):
+            values = from_bfloat16(values)
+    if values.dtype != np.uint16:
+        values = np.ascontiguousarray(values, np.float32)
     if kind == "f32":
         return values.reshape(-1).view(np.uint8)
     if kind == "f16":
@@ -62,6 +69,11 @@ def encode(values: np.ndarray, kind: str) -> np.ndarray:
         return _in_pieces(values.reshape(-1), *FAST[kind])
     gguf = gguf_module()
     return gguf.quants.quantize(values, gguf.GGMLQuantizationType[kind.upper()]).reshape(-1)
+
+
+def from_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """uint16 -> float32."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def decode(data: np.ndarray, kind: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -94,6 +106,12 @@ def _in_pieces(values: np.ndarray, write: Callable[[np.ndarray, np.ndarray, np.n
 
 def _write_q8_0(values: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:
     """Blocks of a float16 scale and 32 bytes; halves are rounded away from zero, as C's roundf does."""
+    if (found := native.library()) is not None:
+        scales = scratch[:values.size // BLOCK]
+        function = found.q8_0_of_bf16 if values.dtype == np.uint16 else found.q8_0_of_f32
+        function(values.ctypes.data, scales.size, out.ctypes.data, scales.ctypes.data)
+        out.view(np.uint16).reshape(-1, BLOCK // 2 + 1)[:, 0] = scales.astype(np.float16).view(np.uint16)
+        return
     blocks, scaled = values.reshape(-1, BLOCK), scratch.reshape(-1, BLOCK)
     scale = np.abs(blocks, out=scaled).max(axis=1, keepdims=True) / np.float32(127)
     inverse = np.zeros_like(scale)

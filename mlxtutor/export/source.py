@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,17 +56,20 @@ class Source:
         pair = self.adapter.pairs.get(name) if self.adapter else None
         return values if pair is None else values + pair.delta(start, stop)
 
-    def chunks(self, name: str, elements: int = CHUNK) -> Iterator[np.ndarray]:
-        """All of it, in runs of whole rows of about this many values."""
-        shape = self.base.shapes[name]
-        step = max(1, elements // max(1, int(np.prod(shape[1:]))))
+    def chunks(self, name: str, read: Callable[[str, int, int], np.ndarray] | None = None) -> Iterator[np.ndarray]:
+        """All of it, in runs of whole rows of about CHUNK values. read: instead of `rows`."""
+        shape, read = self.base.shapes[name], read or self.rows
+        step = max(1, CHUNK // max(1, int(np.prod(shape[1:]))))
         for start in range(0, shape[0], step):
-            yield self.rows(name, start, min(shape[0], start + step))
+            yield read(name, start, min(shape[0], start + step))
 
     def planned_rows(self, plan: TensorPlan) -> Iterator[np.ndarray]:
-        """A tensor as llama.cpp reads it; one whose rows are permuted comes whole."""
+        """A tensor as llama.cpp reads it; one whose rows are permuted comes whole, one that nothing is done to as it is stored."""
+        untouched = not (plan.heads or plan.offset or self.adapter and plan.source in self.adapter.pairs)
         if plan.heads:
             yield plan.apply(self.rows(plan.source))
+        elif untouched and self.base.stored[plan.source].dtype == "BF16":
+            yield from self.chunks(plan.source, read=self.base.bfloat16_rows)
         else:
             for values in self.chunks(plan.source):
                 yield plan.apply(values)

@@ -11,7 +11,7 @@ from typing import Any
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import write_mlx, write_peft
 from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_model
-from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module
+from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module, tensor_type
 from mlxtutor.export.source import Source, check_rounding
 
 ADAPTER_FORMATS = ("peft", "mlx", "gguf")
@@ -22,7 +22,8 @@ Progress = Callable[[int, int], None]
 
 
 def check_type(kind: str, source: Source) -> None:
-    """TutorError for a type that can't be written, here or for this model."""
+    """TutorError for a type that can't be written, here or for this model, or that would lose its adapter."""
+    gguf_module()
     if kind not in TYPES and kind not in K_QUANTS:
         raise TutorError(f'unknown type "{kind}" (allowed: {", ".join((*TYPES, *K_QUANTS))})')
     if kind in K_QUANTS:
@@ -32,13 +33,14 @@ def check_type(kind: str, source: Source) -> None:
         if not shutil.which(QUANTISER):
             raise TutorError(f"{kind} is written by {QUANTISER}, which is not on the PATH (brew install llama.cpp, or build "
                              f"github.com/ggml-org/llama.cpp; without it: {', '.join(TYPES)})")
+    for plan in source.plans:
+        tensor_type(plan.name, plan.shape, kind)
+    check_rounding(source, FOR_QUANTISER if kind in K_QUANTS else kind)
 
 
 def write_gguf(source: Source, path: Path, kind: str, description: Description, progress: Progress | None = None) -> Path:
-    """One GGUF file of the source, its adapter merged. Raises TutorError before it is there in part."""
-    gguf_module()
+    """One GGUF file of the source, its adapter merged; whole or absent."""
     check_type(kind, source)
-    check_rounding(source, FOR_QUANTISER if kind in K_QUANTS else kind)
     model = Model(source.shape, source.base.config, source.plans, source.vocabulary, source.planned_rows, description)
     if kind in TYPES:
         write_model(path, model, kind, progress)
@@ -65,12 +67,18 @@ def _quantise(whole: Path, path: Path, kind: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def write_adapter_as(source: Source, folder: Path, form: str, description: Description) -> list[Path]:
-    """The adapter alone, as PEFT's or mlx-lm's directory or as one GGUF file for llama.cpp."""
+def check_form(source: Source, form: str) -> None:
+    """TutorError for a format that isn't known, or a source without an adapter."""
     if form not in ADAPTER_FORMATS:
         raise TutorError(f'unknown format "{form}" (allowed: {", ".join(ADAPTER_FORMATS)})')
     if source.adapter is None:
         raise TutorError(f"{source.directory}: a whole model, no adapter (export it with: tutor export hf, gguf or ollama)")
+
+
+def write_adapter_as(source: Source, folder: Path, form: str, description: Description) -> list[Path]:
+    """The adapter alone, as PEFT's or mlx-lm's directory or as one GGUF file for llama.cpp."""
+    check_form(source, form)
+    assert source.adapter
     if form == "peft":
         return write_peft(source.adapter, folder)
     if form == "mlx":

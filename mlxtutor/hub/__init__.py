@@ -1,0 +1,1 @@
+"""Models to and from the Hugging Face hub: the licence check, the model card, push and pull."""

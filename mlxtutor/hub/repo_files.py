@@ -1,0 +1,107 @@
+"""Which files a model on the hub consists of, and JSON without the paths of the machine it was written on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from mlxtutor.errors import TutorError
+from mlxtutor.registry.manifest import CARD
+
+README = "README.md"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = {"peft": "adapter_model.safetensors", "mlx": "adapters.safetensors"}
+INDEX = "model.safetensors.index.json"
+TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5", ".npy", ".npz")
+_TAKEN = re.compile(
+    r"""[^/]+\.safetensors | [^/]+\.safetensors\.index\.json | (adapter_|generation_)?config\.json | preprocessor_config\.json
+    | tokenizer[^/]*\.(json|model) | (spiece|sentencepiece)[^/]*\.model | vocab\.(json|txt) | merges\.txt | special_tokens_map\.json
+    | added_tokens\.json | chat_template\.(jinja|json) | (additional_chat_templates/)[^/]+\.jinja
+    | (LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[^/]*""", re.VERBOSE)
+_PATHS = (  # in a longer text: quoted, as an address, bare
+    re.compile(r"""(?<=['"])(?:~|[A-Za-z]:)?[/\\][^'"\n]*[/\\]([^'"/\\\n]*)(?=['"])"""),
+    re.compile(r"""\bfile://[^\s'"]*/([^\s'"/]*)"""),
+    re.compile(r"""(?<![\w./])(?:~|[A-Za-z]:)?[/\\](?:[^\s'",;:/\\]+[/\\])+([^\s'",;:/\\]*)"""),
+)
+_PATH_KEYS = ("name_or_path", "vocab_file", "tokenizer_file")  # a tokenizer's other texts may look like paths and be none
+
+
+def is_model_file(name: str) -> bool:
+    """Weights, configuration, tokenizer, chat template, licence; what a model's repository must and may hold."""
+    return _TAKEN.fullmatch(name) is not None
+
+
+def check_paths(names: Iterable[str], where: str) -> None:
+    """TutorError for names that would be written outside of a model's folder."""
+    strange = [name for name in names if not name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or "\\" in name
+               or any(part in ("", ".", "..") for part in name.split("/")) or not name.isprintable()]
+    if strange:
+        raise TutorError(f"{where}: a file called {strange[0]!r}, which would be written outside of the model's folder; nothing is taken")
+
+
+def check_layout(names: Iterable[str], where: str) -> str:
+    """`model`, `peft` or `mlx`, by the files; TutorError for what is neither a model with safetensors weights nor an adapter."""
+    present = set(names)
+    if ADAPTER_CONFIG in present:
+        form = next((form for form, name in ADAPTER_WEIGHTS.items() if name in present), None)
+        if form:
+            return form
+    weights = [name for name in present if name.endswith(".safetensors")]
+    if "config.json" in present and weights and any(set(files) <= present for files in TOKENIZERS):
+        return "model"
+    raise TutorError(f"{where}: {_missing(present, weights)}")
+
+
+def without_paths(value: Any) -> Any:
+    """JSON with every absolute path replaced by its last part: whole strings, words of commands, and keys that hold a folder."""
+    if isinstance(value, Mapping):
+        return {key: without_paths(item) for key, item in value.items()
+                if not (key in ("folder", "path") and isinstance(item, str) and _absolute(item))}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if _absolute(value):
+        return _last_part(value)
+    for pattern in _PATHS:
+        value = pattern.sub(lambda found: found[1] or ".", value)
+    return value
+
+
+def clean_json(path: Path) -> bytes:
+    """A JSON file's own bytes, unless it names a path of this machine; then written again without it. TutorError where it's no JSON."""
+    content = path.read_bytes()
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise TutorError(f"{path}: not JSON ({error}); restore it, or make the model again") from None
+    if path.name == "tokenizer_config.json" and isinstance(document, dict):
+        clean = {**document, **{key: without_paths(document[key]) for key in _PATH_KEYS if key in document}}
+    else:
+        clean = without_paths(document)
+    return content if clean == document else (json.dumps(clean, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _absolute(text: str) -> bool:
+    """A path and nothing else, spaces included: not a chat template, which may begin with a slash too."""
+    return "\n" not in text and len(text) < 1024 and re.match(r"(?:~?/|[A-Za-z]:[/\\]|\\\\)[^\s/*\\]", text) is not None
+
+
+def _last_part(text: str) -> str:
+    return re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+
+
+def _missing(present: set[str], weights: list[str]) -> str:
+    pickles = sorted(name for name in present if name.endswith(PICKLES))
+    if pickles and not weights:
+        return (f"its weights are {pickles[0]}, which can run code when it is opened (only safetensors are taken: ask its author, or "
+                "convert it where you trust it)")
+    if any(name.endswith(".gguf") for name in present):
+        return "GGUF files, which this command does not take (Ollama does: ollama run hf.co/OWNER/NAME)"
+    wanted = "config.json, *.safetensors and a tokenizer; or adapter_config.json and adapter_model.safetensors or adapters.safetensors"
+    shown = ", ".join(sorted(name for name in present if name not in (README, CARD, ".gitattributes"))[:6]) or "nothing"
+    return f"neither a model nor an adapter (has {shown}; wanted: {wanted})"
