@@ -25,13 +25,21 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(beside, "wb") as file:
+        with _opened(beside, path) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _opened(beside: Path, path: Path) -> BinaryIO:
+    """For writing; what the folder doesn't allow is said of the file that was asked for."""
+    try:
+        return open(beside, "wb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def sync(path: Path) -> None:

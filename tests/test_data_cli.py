@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+from mlxtutor.files import write_atomic
+
 CHANCE = random.Random(1)
 RECORDS = [{"question": f"What is {n} times {n * n}? " + " ".join(f"w{CHANCE.randrange(900)}x" for _ in range(12)),
             "answer": f"Answer: {n ** 3}", "stars": n} for n in range(2, 32)]
@@ -73,6 +75,42 @@ def test_a_new_split_leaves_nothing_of_an_old_one(tutor, records, tmp_path):
     code, _, err = tutor("split", clean, "--val", 0.2, "--out", parts)
     assert code == 1 and "not written by tutor data split, or changed since" in " ".join(err.split())
     assert (parts / "val.jsonl").read_text() == "mine\n"
+
+
+def test_what_a_row_cannot_keep_is_said(tutor, tmp_path):
+    """By every command that writes rows, not by import alone."""
+    said = [{"role": "user", "content": "Who is it that asks here?", "name": "Bob"},
+            {"role": "assistant", "content": "You.", "tool_calls": [1]}]
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    other = [{"role": "user", "content": "And what about quite another thing?"}, {"role": "assistant", "content": "Yes."}]
+    rows.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in (said, other)))
+    notes = {"message field left out: name": 1, "message field left out: tool_calls": 1}
+    for words in (["mix", rows, "--out", out], ["split", rows, "--val", 0.5, "--out", tmp_path / "parts"], ["check", rows, "--fix", out]):
+        code, text, _ = tutor(*words)
+        assert code == 0 and "noted: message field left out: tool_calls (1)" in text
+        code, text, _ = tutor(*words, "--json")
+        found = json.loads(text)
+        assert code == 0 and found.get("notes", found.get("fixed", {}).get("notes")) == notes
+    assert card(out)["notes"] == card(tmp_path / "parts" / "val.jsonl")["notes"] == notes
+
+
+def test_a_report_in_the_place_of_a_file(tutor, records, tmp_path):
+    """Is refused before anything is written."""
+    (tmp_path / "report").write_text("mine")
+    code, _, err = tutor("check", records, "--fix", tmp_path / "clean.jsonl", "--report", tmp_path / "report")
+    assert code == 1 and "report: a file (the name of a folder is expected)" in " ".join(err.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json", "report"]
+
+
+def test_a_folder_that_may_not_be_written_to(monkeypatch, tmp_path):
+    """The error names the file that was asked for. Simulated: root may write anywhere."""
+    def refused(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(PermissionError) as error:
+        write_atomic(tmp_path / "clean.jsonl", b"")
+    assert error.value.filename == str(tmp_path / "clean.jsonl")
 
 
 @pytest.mark.parametrize("words, wanted", [

@@ -178,3 +178,10 @@ def test_a_delta_that_rounding_would_lose_is_refused(tutor, tmp_path):
     code, _, err = tutor("export", "hf", adapter, "--base", base, "--dtype", "bfloat16", "--out", tmp_path / "out")
     assert code == 1 and "as bf16 the adapter would be lost" in err and not (tmp_path / "out").exists()
     assert tutor("export", "hf", adapter, "--base", base, "--dtype", "float32", "--out", tmp_path / "out")[0] == 0
+
+
+def test_what_a_person_put_beside_an_export_stays(tutor, model, tmp_path):
+    for _ in range(2):
+        assert tutor("export", "gguf", "--out", tmp_path / "out", "--no-proof")[0] == 0
+        (tmp_path / "out/notes.txt").write_text("mine")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["em-q8_0.gguf", "notes.txt", "proof.json"]

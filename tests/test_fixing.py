@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from planted import chat, check
+from planted import chat, check, lines
 
 from mlxtutor.errors import TutorError
 from mlxtutor.quality.checking import CheckOptions, check_file
@@ -56,6 +56,25 @@ def test_fix_leaves_no_personal_data(tmp_path):
     assert clean[1]["messages"][0]["content"] == "[email] or [email]?"
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_a_dropped_copy_leaves_its_weight(tmp_path, name):
+    """Also of a near-copy, of a copy of a copy, and in an array on one line; without a stated weight nothing gets heavier."""
+    near = chat("Please, what happens to a charge that is let go between the two plates there?", LECTURE)
+    charge = chat(near["messages"][0]["content"].removeprefix("Please, "), LECTURE)
+    rows = [chat("What is an ion?"), {**charge, "weight": 2}, {**chat("What is an ion?"), "weight": 5}, near, {**near, "weight": 0.5},
+            chat("What is 2+2?"), chat("What is 2+2?"), {**chat("And what is 3+3?"), "weight": 4}]
+    text = json.dumps(rows) if name == "rows.json" else "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / name).write_text(text)
+    checked = check_file(str(tmp_path / name), CheckOptions())
+    counts = fix_file(str(tmp_path / name), checked.findings, tmp_path / "clean.jsonl")
+    clean = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text().splitlines()]
+    assert [row.get("weight", 1) for row in clean] == [6, 3.5, 1, 4]
+    assert counts["changed"] == {"weight": 2}
+    log = [json.loads(line) for line in log_path(tmp_path / "clean.jsonl").read_text().splitlines()]
+    assert [(entry["number"], entry["message"]) for entry in log if entry["rule"] == "weight"] == [
+        (1, "6, with its copies'"), (2, "3.5, with its copies'")]
+
+
 def test_complete_answers_are_left(tmp_path):
     ends = ("So x = a", "The opposite side is side a", "The ion is Cl-", "He wrote it in C++", "That is what it is made of",
             "\\[a \\\\[4pt] b\\]")
@@ -90,6 +109,29 @@ def test_good_rows_are_left_as_they_are(tmp_path):
     assert [tuple(message["content"] for message in row["messages"]) for row in clean] == GOOD
 
 
+LECTURE = ("Remember that an electric field exerts a force on every charge that is in it, and that the size of the force is the product of "
+           "the charge and the field strength, whatever the charge moves like. ")
+
+
+@pytest.mark.parametrize("first, second", [
+    ("The field points straight up, so the charge goes up.", "The field points straight down, so the charge goes down."),
+    ("This metal can conduct it.", "This metal can not conduct it."), ("There are many free electrons.", "There are no free electrons."),
+    ("Sphere A is higher than sphere B.", "Sphere B is higher than sphere A."), ("It goes from B to A.", "It goes from A to B."),
+    ("Take -2 and then 3 of it.", "Take 2 and then -3 of it."), ("That is (2 + 3) * 4 here.", "That is 2 + (3 * 4) here."),
+    ("It is 5 % of it.", "It is 5 of it."), ("Take it out over there.", "Take it in under there."), ("It needs more.", "It needs less.")])
+def test_what_says_the_opposite_is_no_copy(tmp_path, first, second):
+    rows = [chat("What about the two of them, dear tutor?", LECTURE + answer) for answer in (first, second)]
+    found, = (finding for finding in check(tmp_path, rows).findings if finding.rule == "near-duplicate")
+    assert not found.certain
+
+
+def test_a_copy_with_another_article_is_dropped(tmp_path):
+    told, asked = "So the charge moves in a field.", "what happens to a charge that is let go between the two plates there?"
+    rows = [chat(asked, LECTURE + told), chat(f"Please, {asked}", LECTURE + told.replace("a field", "the field"))]
+    found, = (finding for finding in check(tmp_path, rows).findings if finding.rule == "near-duplicate")
+    assert found.certain
+
+
 def test_personal_data_in_fields(tmp_path):
     row = {**chat("Tel.: 030 12345678, or _anna@example.org_ please."), "session_id": "anna@example.org", "tel": 4915112345678,
            "user_info": {"id": "bob@example.org"}, "phone": "030 12345678", "note": "anna@exa\x01mple.org"}
@@ -97,6 +139,30 @@ def test_personal_data_in_fields(tmp_path):
     fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
     clean = (tmp_path / "clean.jsonl").read_text()
     assert "@" not in clean and "12345678" not in clean, clean
+
+
+def test_a_masked_turn_may_be_cut(tmp_path):
+    """It isn't trained on; an empty one is no turn all the same."""
+    masked = {"role": "assistant", "content": "Hello, so first,", "train": False}
+    row = {**chat("What is 2+2?"), "messages": [{"role": "user", "content": "Hi!"}, masked, *chat("What is 2+2?")["messages"]]}
+    cut = {**row, "messages": [row["messages"][0], {**masked, "train": True}, *row["messages"][2:]]}
+    assert lines(check(tmp_path, [row, cut]), "truncated") == {2}
+
+
+def test_groups_that_are_addresses_stay_groups(tmp_path):
+    rows = [chat(f"What about subject {n}?", session_id=f"pupil{n % 3}@school.org") for n in range(9)]
+    rows.append({**chat("And that one there?"), "group": "class 7"})
+    checked = check(tmp_path, rows)
+    fix_file(str(tmp_path / "rows.jsonl"), checked.findings, tmp_path / "clean.jsonl")
+    clean = [json.loads(line)["group"] for line in (tmp_path / "clean.jsonl").read_text().splitlines()]
+    assert clean == ["[email] 1", "[email] 2", "[email] 3"] * 3 + ["class 7"]
+
+
+@pytest.mark.parametrize("field, found", [
+    ("phone", True), ("Tel", True), ("phoneNumber", True), ("home_phone", True), ("telephone", True), ("mobile", True), ("tel_no", True),
+    ("hotel_id", False), ("satellite", False), ("phoneme", False), ("intel", False), ("automobile", False)])
+def test_fields_of_phone_numbers(tmp_path, field, found):
+    assert bool(lines(check(tmp_path, [{**chat("Where?"), field: 2125550123}]), "phone")) == found
 
 
 def test_nothing_is_left(tmp_path):
@@ -112,3 +178,4 @@ def test_report(tmp_path, problems):
     assert "rows &lt;1&gt;.jsonl: 52 records" in page and "the same as line 4" in page
     assert "<script" not in page
     assert page.count("<svg") == 1
+    assert "<title>one.jsonl: 1 record, 1 finding<" in render_report("one.jsonl", check(tmp_path, [chat("What is it?", "It is the")]))

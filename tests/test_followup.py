@@ -10,8 +10,8 @@ import pytest
 
 from mlxtutor.followup.chats import KINDS, iter_followups
 from mlxtutor.followup.deeper import Deeper
+from mlxtutor.followup.steps import read_problem, recompute
 from mlxtutor.followup.word_problems import iter_followups as iter_word_followups
-from mlxtutor.followup.word_problems import read_problem, recompute
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.quantities import Value
 from mlxtutor.problems.types import solve
@@ -95,6 +95,14 @@ def test_deeper_turns_by_hand():
     assert results(r"powers? of ten.* = ([\d.e-]+)\. ") == {1.0}  # 1e10*1e-6*1e-6/1e-1^2, since 3e-6 is nearer to 1e-6 and 0.2 to 0.1
 
 
+def test_no_voltage_changes_a_resistance():
+    values = {"V": Value("V", "voltage", "12", "V", "12 V", "12 V"), "I": Value("I", "current", "2", "A", "2 A", "2 A")}
+    solved = solve(TYPES["circuits_ohm_resistance"], values)
+    names = {"V": ("the voltage",), "I": ("the current",)}
+    turns = [turn for seed in range(30) for turn in Deeper(np.random.default_rng(seed), solved, names, "the resistance").turns(5)]
+    assert turns and not any(re.search("twice|doubl", f"{ask} {plain(reply)}") for ask, reply in turns)
+
+
 def test_what_if_a_number_changes():
     problem = read_problem(NATALIA)
     assert [step.result for step in recompute(problem, "48", "60")] == ["30", "90"]
@@ -115,9 +123,54 @@ def test_numbers_said_in_words_are_unclear(question, answer, old):
     assert recompute(read_problem(gsm8k(question, answer)), old, "30") is None
 
 
+@pytest.mark.parametrize("question, answer, old", [
+    ("The 5 rows hold 6 red notes each, with 2 blue ones under each, and 10 more. How many notes in a minute?",
+     "5*6 = <<5*6=30>>30\nThen 2 * 30 = 60 blue ones.\n60+10 = <<60+10=70>>70\n30+70 = <<30+70=100>>100\n#### 100", "10"),
+    ("He spends 20 %, then 40 %, then $1500, and $2900 are left. How much was it?",
+     "20 + 40 = 60, and 100 - 60 = 40.\n2900+1500 = <<2900+1500=4400>>4400\n4400/40 = <<4400/40=110>>110\n"
+     "110*100 = <<110*100=11000>>11000\n#### 11000", "2900"),
+    ("Of 50 marbles 20 are white, the others half red. How many are left?",
+     "50-20 = 30 are not.\n30/2 = <<30/2=15>>15\n20-15 = <<20-15=5>>5\n#### 5", "20"),
+    ("A lot has 24 bicycles, and he doubles that. How many tires?", "24*2 = <<24*2=48>>48\n48*3 = <<48*3=144>>144\n#### 144", "24"),
+    ("He runs 3 laps in 40 seconds and rests for 2. How long?", "40-2 = <<40-2=38>>38\n38*7 = <<38*7=266>>266\n#### 266", "40")])
+def test_numbers_that_no_call_gave_are_unclear(question, answer, old):
+    """What the solution works out in its prose, and constants that come from nowhere."""
+    problem = read_problem(gsm8k(question, answer))
+    assert recompute(problem, old, "60") is None
+    assert any(not step.clear for step in problem.steps)
+
+
+def test_what_everybody_knows_is_clear():
+    problem = read_problem(gsm8k("She works 3 weeks, 8 hours a day. How long?", "3*7 = <<3*7=21>>21\n21*8 = <<21*8=168>>168\n#### 168"))
+    assert [source for step in problem.steps for _, source in step.sources] == ["given", "known", 0, "given"]
+    assert [step.result for step in recompute(problem, "3", "4")] == ["28", "224"]
+
+
+def test_kinds_are_balanced():
+    """Where every kind is possible each is a quarter; restating a step is never more than a third of many."""
+    rows = [gsm8k(f"He has {n} boxes of {n + 3} pens and 2 more. How many?",
+                  f"{n}*{n + 3} = <<{n}*{n + 3}={n * (n + 3)}>>{n * (n + 3)}\n{n * (n + 3)}+2 = <<{n * (n + 3)}+2={n * (n + 3) + 2}>>\n"
+                  f"#### {n * (n + 3) + 2}") for n in range(5, 45)]
+    counts = Counter(row["tags"][0] for row in iter_word_followups(rows, np.random.default_rng(1)))
+    assert counts == dict(step=10, check=10, what_if=10, correction=10)
+
+
+def test_what_if_answers_are_sensible():
+    """Whole where the original is; no share above 100 %; none of the other givens passed."""
+    row = gsm8k("Of 300 people 20 % come, and 4 share a car. How many cars?",
+                "300*20/100 = <<300*20/100=60>>60\n60/4 = <<60/4=15>>15\n#### 15")
+    for seed in range(60):
+        for made in iter_word_followups([row], np.random.default_rng(seed)):
+            if made["tags"] == ["what_if"]:
+                assert float(made["final_answer"]).is_integer()
+                assert all(float(call["result"]).is_integer() for call in calls(made))
+                share = re.search(r"(?:300|4)\*(\d+)/100", made["messages"][3]["content"][1]["calc"] if len(made["messages"]) > 3 else "")
+                assert share is None or int(share[1]) <= 100
+
+
 def test_word_problems():
     rows = [row for seed in range(30) for row in iter_word_followups([NATALIA], np.random.default_rng(seed))]
-    assert {row["tags"][0] for row in rows} == {"step", "what_if", "correction"}
+    assert {row["tags"][0] for row in rows} == {"step", "check", "what_if", "correction"}
     for row in rows:
         last = plain(row["messages"][-1]["content"])
         for call in calls(row):
@@ -125,6 +178,8 @@ def test_word_problems():
         if row["tags"] == ["what_if"]:
             new = float(re.search(r"\d+", re.sub(r"\b48\b", "", row["messages"][2]["content"]))[0])
             assert last.endswith(f"Answer: {new + new / 2:g}") and row["final_answer"] == f"{new + new / 2:g}"
+        elif row["tags"] == ["check"]:
+            assert calls(row)[-1] == {"calc": "72-24", "result": "48"}
         elif row["tags"] == ["correction"]:
             wrong = re.search(r"Answer: (\d+)", row["messages"][0]["content"])[1]
             assert wrong != "72" and last.endswith("Answer: 72")

@@ -93,6 +93,13 @@ def test_a_row_of_two_files_has_both_weights(tmp_path):
     assert only["weight"] == 7
 
 
+def test_copies_in_one_file_count_together(tmp_path):
+    """Where a weight is stated; by accident twice is once."""
+    one, other, third = (row(name, random.Random(name)) for name in "xyz")
+    source = write(tmp_path / "1.jsonl", [one, {**one, "weight": 5}, other, other, {**third, "weight": 2}, {**third, "weight": 0.5}])
+    assert [found.get("weight", 1) for found in mix([Part(source, 2)], None).rows] == [12, 2, 5]
+
+
 @pytest.mark.parametrize("text, part", [
     ("a.jsonl", Part("a.jsonl")), ("a.jsonl:2", Part("a.jsonl", 2)), ("a.jsonl:0.5", Part("a.jsonl", 0.5)),
     ("hub:a/b", Part("hub:a/b")), ("hub:a/b:train", Part("hub:a/b:train"))])
@@ -138,6 +145,22 @@ def test_follow_ups_stay_with_what_they_follow():
     chain = [" ".join([*words[:37], "b1", "b2"]), " ".join([*words[:35], "c1", "b1", "b2"])]
     rows = [{"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}]} for text in [*crowd, *chain]]
     assert len(group_rows(rows)) == 1
+
+
+def chat(*turns):
+    return {"messages": [{"role": "assistant" if index % 2 else "user", "content": turn} for index, turn in enumerate(turns)]}
+
+
+def test_a_dialogue_stays_with_itself_continued():
+    """However short its first question is, and however long it goes on; a greeting that many share isn't a dialogue."""
+    hello = ["Hi!", "Hello! How can I help you today? What would you like to learn about?"]
+    lens, lever = ["Lens?", "It bends light to a focus."], ["Lever?", "It trades force for distance."]
+    on = [" ".join(random.Random(n).choices(WORDS, k=30)) for n in range(6)]
+    rows = [chat(*lens), chat(*lens, *on[:2]), chat(*lens, on[0], "Quite another reply than there was before, about mirrors."),
+            chat(*hello, *lever), chat(*hello, *lever, *on[2:4]), chat(*hello, *on[4:]), chat("Hi!", "Lens or lever, what is it?")]
+    assert sorted(group_rows(rows)) == [[0, 1, 2], [3, 4], [5], [6]]
+    system = {"role": "system", "content": "Be brief."}
+    assert group_rows([chat(*lens), {"messages": [system, *chat(*lens, *on[:2])["messages"]]}]) == [[0, 1]]
 
 
 def test_groups_of_rows_that_are_all_alike():

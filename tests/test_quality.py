@@ -114,6 +114,42 @@ def test_a_long_stretch_of_a_test_question(tmp_path):
     assert "13 words in a row" in checked.findings[0].message
 
 
+FREELY = [
+    ("Marta's bakery bakes 24 loaves an hour. It is open for 6 hours, and a loaf costs 3 dollars. 15 loaves are left. How much is earned?",
+     "For 6 hours Marta bakes, 24 loaves in every one of them; what does she earn if a loaf is 3 dollars and nobody takes 15 of them?"),
+    ("Otto drives 180 km to the lake at 60 km/h, and takes 4 hours for the way back. What was his average speed?",
+     "The lake is 180 km off. Otto goes there with 60 km/h and needs 4 hours to get home. How fast was he on average?"),
+    ("A gardener plants 7 rows of 12 tulips and 5 rows of 9 daffodils. A third of the tulips freeze. How many flowers are left?",
+     "In 7 rows stand 12 tulips each, in 5 others 9 daffodils. After the frost a third of the tulips is gone. Count the flowers left.")]
+
+
+def test_free_paraphrases_of_word_problems(tmp_path):
+    """Same numbers and one subject; other numbers about that subject, or the same ones about another, are no leak."""
+    against = [chat(question) for question, _ in FREELY]
+    assert lines(check(tmp_path, [chat(text) for _, text in FREELY], against=against), "contamination") == {1, 2, 3}
+    others = [chat(text.replace("2", "8").replace("6", "9").replace("7", "3")) for _, text in FREELY]
+    others += [chat("A truck with 7 crates of 12 melons and 5 sacks of 9 pumpkins loses a third of its load. What does the grocer get?")]
+    assert not lines(check(tmp_path, others, against=against), "contamination")
+
+
+def test_a_question_that_the_evaluation_repeats_is_searched_for(tmp_path):
+    question = "In the year of the flood a miller's donkey carried nine sacks of barley up the winding road to the old mill."
+    leak = chat("Tell a story.", f"Once: {question[:80]}, and it rained.")
+    assert lines(check(tmp_path, [leak], against=[chat(question)] * 3), "contamination") == {1}
+    shared = [chat(f"{question} How many were {what}?") for what in ("there in all", "left")]  # a preamble of several questions is common
+    assert not lines(check(tmp_path, [leak], against=shared), "contamination")
+
+
+@pytest.mark.parametrize("question", [
+    "Which metal conducts electricity best at room temperature?", "Why is the sky blue at noon?", "What is the capital of Burkina Faso?"])
+def test_a_short_question_inside_a_longer_prompt(tmp_path, question):
+    around = "Good evening dear tutor, I have been reading for my exam in ninth grade. {} My brother says that nobody knows that anyway."
+    rows = [chat(around.format(question)), chat(around.format("What is it that one has to know?")), chat("And what is the value of it?")]
+    checked = check(tmp_path, rows, against=[chat(question), chat("What is the value of it?")])
+    found, = (finding for finding in checked.findings if finding.rule == "contamination" and finding.line < 3)
+    assert (found.line, found.other, found.message) == (1, 1, "a short question of the evaluation in it (its line 1)")
+
+
 # ---- contradictions
 
 

@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from mlxtutor.datasets.rows import read_rows
 from mlxtutor.errors import TutorError
 from mlxtutor.records.importing import ImportOptions, import_files, parse_columns, read_file
 from mlxtutor.records.json_text import BadJSON, iter_records, parse_json
@@ -94,6 +95,53 @@ def test_utf16_and_marks(tmp_path):
 def test_an_array_knows_its_lines():
     text = json.dumps(ROWS, indent=2)
     assert [line for line, _ in iter_records(text)] == [text[:text.index(json.dumps(row["question"]))].count("\n") for row in ROWS]
+
+
+BAD = '{"question": "a "quoted" word?", "answer": "x"}'
+
+
+@pytest.mark.parametrize("indent, bad", [(None, BAD), (1, BAD), (None, '{"question": "cut'), (None, '{"question": 1 "answer": [{}]}')])
+def test_one_bad_record_of_an_array_loses_no_other(tmp_path, indent, bad):
+    """Where every record begins a line; the bad one is counted with its line."""
+    texts = [json.dumps({**row, "extra": [{"a": 1}, {"b": 2}]}, indent=indent) for row in ROWS]
+    texts = [" " * (indent or 0) + text.replace("\n", "\n ") for text in [*texts[:2], bad, *texts[2:]]]
+    (tmp_path / "a.json").write_text("[\n" + ",\n".join(texts) + "\n]")
+    account = import_files([str(tmp_path / "a.json")], tmp_path / "out.jsonl", ImportOptions())
+    assert (account.read, account.written, dict(account.rejected)) == (6, 5, {"schema": 1})
+    line = 2 + sum(text.count("\n") + 1 for text in texts[:2])
+    assert account.named["schema"][0].startswith(f"{tmp_path / 'a.json'}:{line}: not JSON (")
+
+
+def test_well_formed_records_that_are_no_good_stop_nothing(tmp_path):
+    twice, rest = '{"question": "a", "question": "b", "answer": "c"}', json.dumps(ROWS)[1:]
+    (tmp_path / "a.json").write_text(f'[{twice}, {{"question": NaN, "answer": "d"}}, {rest}')
+    account = import_files([str(tmp_path / "a.json")], tmp_path / "out.jsonl", ImportOptions())
+    assert (account.read, account.written) == (7, 5)
+
+
+def test_what_nobody_can_read_on_is_an_error(tmp_path):
+    good = json.dumps(ROWS)
+    (tmp_path / "a.json").write_text(good[:-1] + ", " + BAD + ",\n" + good[1:])
+    with pytest.raises(TutorError, match=r"a.json:1: not JSON \(.*\); 2 lines can't be read from there on \(repair that record"):
+        import_files([str(tmp_path / "a.json")], tmp_path / "out.jsonl", ImportOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_document_named_jsonl(tmp_path, indent):
+    for document in (ROWS, *([{"records": ROWS}] if indent else [])):  # on one line that is a record, of no known format
+        (tmp_path / "a.jsonl").write_text(json.dumps(document, indent=indent))
+        assert len(list(read_file(str(tmp_path / "a.jsonl"), ImportOptions()))) == 5
+    (tmp_path / "a.jsonl").write_text("[1, 2]\n" + json.dumps(ROWS[0]) + "\n")
+    assert [type(item).__name__ for item in read_file(str(tmp_path / "a.jsonl"), ImportOptions())] == ["Defect", "Row"]
+    (tmp_path / "b.jsonl").write_text(json.dumps(ROWS, indent=1))
+    with pytest.raises(TutorError, match="b.jsonl:1: .*a JSON document, so name it .json"):
+        list(read_rows(tmp_path / "b.jsonl"))
+
+
+def test_lines_named_json_are_read_though_the_first_is_broken(tmp_path):
+    (tmp_path / "a.json").write_text('{"question": "a "b""}\n' + "".join(json.dumps(row) + "\n" for row in ROWS))
+    assert [type(item).__name__ for item in read_file(str(tmp_path / "a.json"), ImportOptions())] == ["Defect", *["Row"] * 5]
 
 
 @pytest.mark.parametrize("text, reason", [

@@ -163,6 +163,11 @@ def test_what_a_second_review_found(tmp_path):
         import_files([str(tmp_path / "a.jsonl")], tmp_path, ImportOptions())
 
 
+@pytest.mark.parametrize("field", ["topic", "group", "id", "source", "difficulty", "level"])
+def test_what_is_no_text_stays_where_it_is(field):
+    assert row_of({"question": Q, "answer": A, field: True}).value["extra"] == {field: True}
+
+
 def test_nothing_is_written_when_nothing_can_be_taken(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"x": 1}\n')
     with pytest.raises(TutorError, match=r"nothing to import: .*a.jsonl:1: no known format \(has: x"):

@@ -64,6 +64,56 @@ def test_the_number_of_exchanges_can_be_asked_for():
         assert {len(row["messages"]) for row in rows} == {2 * exchanges}
 
 
+def test_dialogues_climb_to_the_finding_and_on(dialogues):
+    """They clarify first (one question alone reveals), the student finds the slip once, and the longer ones look back from there."""
+    for row in dialogues:
+        types, said = row["extra"]["question_types"], [message["content"] for message in row["messages"][::2]]
+        assert types == sorted(types, key=QUESTION_TYPES.index)
+        revealing = [index for index, name in enumerate(types) if name in ("evidence", "perspective")]
+        assert len(revealing) == 1
+        assert len(types) == 1 or types[0] == "clarification"
+        assert len(types) < 3 or types[-1] in ("implications", "meta")
+        right = row["final_answer"]
+        assert right in said[revealing[0] + 1] and not any(right in text.split("\n")[-1] for text in said[1:revealing[0] + 1])
+
+
+DOUBLING = re.compile(r"doubl|twice as large|half as large|times as large")
+
+
+def test_no_voltage_changes_a_resistance():
+    """Where the givens only reveal the answer, nothing is said about what doubling one does to it, but in another problem."""
+    rng, seen = np.random.default_rng(5), set()
+    for row in itertools.islice(iter_dialogues(rng), 1500):
+        if row["extra"]["type"] not in moves()["revealed"]:
+            continue
+        seen.add(row["extra"]["type"])
+        for message in row["messages"][1:]:
+            for part in DOUBLING.finditer(message["content"]):
+                assert re.search("another (problem|case)|There it would|there", message["content"]), (part, message["content"])
+    assert {"circuits_ohm_resistance", "capacitance_capacitance"} <= seen
+
+
+def test_tutors_say_what_holds(dialogues):
+    for row in dialogues:
+        text = "\n".join(message["content"] for message in row["messages"])
+        given = float(row["final_answer"].split()[0])
+        for match in re.finditer(r"Would (-?[\d.e-]+)[^?]* surprise them", text):
+            assert not 0.1 < float(match[1]) / given < 10
+        if "test charge" in text.split("\n", 1)[1] and "misconception: sign" in row["tags"]:
+            assert row["extra"]["type"].startswith("potential_") and re.search("whether [qQ]", text)
+        if row["extra"]["type"].endswith("three"):
+            assert "both parts" not in text
+
+
+def test_slips_that_change_next_to_nothing_are_none():
+    """By hand: 12 V - 2 A * r is 11.99 V for 3 mohm, 6 V without the prefix; for 0.1 uohm it is 12 V and 11.8 V."""
+    values = {"emf": value("emf", "voltage", "12", "V", "12 V"), "I": value("I", "current", "2", "A", "2 A")}
+    for ohms, stated, found in (("3e-3", "3 mohm", True), ("0.1e-6", "0.1 uohm", False)):
+        given = {**values, "r": value("r", "resistance", ohms, stated.split()[1], stated)}
+        slips = find_slips(solve(TYPES["circuits_terminal_voltage"], given), {})
+        assert any(slip.kind == "prefix" and slip.symbol == "r" for slip in slips) == found
+
+
 def value(symbol, kind, canonical, unit, stated):
     return Value(symbol, kind, canonical, unit, stated, stated)
 

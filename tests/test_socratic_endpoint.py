@@ -7,8 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mlxtutor.errors import TutorError
+from mlxtutor.shipped import shipped_text
+from mlxtutor.socratic.answers import numbers_in
 from mlxtutor.socratic.endpoint import Job, Unusable, generate, read_dialogue
-from mlxtutor.socratic.rules import problems
+from mlxtutor.socratic.rules import QUESTION_TYPES, problems
 
 GOOD = [("student", "I get 12 N for the force, because the charges add up."),
         ("tutor", "You say that the charges add up. What makes you think so?"),
@@ -49,7 +51,53 @@ def test_faults_are_named(turns, types, wrong):
 
 def test_questions_climb():
     messages = [{"role": role, "content": f"The charge {n} and the force?"} for n in range(3) for role in ("user", "assistant")]
-    assert "the questions don't climb: evidence, clarification" in list(problems(messages, ("evidence", "clarification")))
+    assert "the questions don't climb: evidence, clarification" in list(problems(messages, ("evidence", "clarification"), "3 N"))
+    assert "the first question is no clarification" in list(problems(messages, ("assumptions", "evidence"), "3 N"))
+    longer = [*messages, *messages[:2]]
+    types = ("clarification", "assumptions", "evidence")
+    assert "the last question is none of implications, meta" in list(problems(longer, types, "3 N"))
+
+
+VOLTS = [("student", "A 2 ohm resistor carries 3 A. I think the voltage is 5 V because I add them."),
+         ("tutor", "You add the voltage up. What does the law for the voltage do with the two?"),
+         ("student", "It multiplies them, so the voltage is 6 V."), ("tutor", "Right, the voltage is 6 V.")]
+
+
+@pytest.mark.parametrize("answer", ["6 V", "6.0 V", "6", "six volts"])
+def test_the_student_finds_the_answer(answer):
+    assert read_dialogue(reply(VOLTS, answer=answer), job())["final_answer"] == answer
+
+
+@pytest.mark.parametrize("told", ["so 6 V", "so six volts", "which is 6.0 V", "2*3 = 6"])
+@pytest.mark.parametrize("answer", ["6 V", "6.00 V", "six volts"])
+def test_every_way_to_give_the_answer_away(told, answer):
+    turns = [VOLTS[0], ("tutor", f"The voltage isn't a sum: {told}. Do you see why?"), *VOLTS[2:]]
+    with pytest.raises(Unusable, match="turn 1 gives the answer away"):
+        read_dialogue(reply(turns, answer=answer), job())
+
+
+@pytest.mark.parametrize("said, answer, wrong", [
+    (VOLTS[2][1], "", "there is no final_answer"), ("I give up on the voltage.", "6 V", "the student never states the answer"),
+    ("It multiplies, so the voltage is 60 V.", "6 V", "the student never states the answer"),
+    ("It multiplies the voltage.", "they repel", "the student never states the answer")])
+def test_an_answer_that_nobody_finds(said, answer, wrong):
+    turns = [*VOLTS[:2], ("student", said), ("tutor", "The voltage is fine, don't give up.")]
+    with pytest.raises(Unusable) as error:
+        read_dialogue(reply(turns, answer=answer), job())
+    assert wrong in error.value.args
+
+
+@pytest.mark.parametrize("text, numbers", [
+    ("twenty-seven volts", [27]), ("a hundred and five", [105]), ("two thousand three hundred and one", [2301]),
+    ("12.0 V and 3 m^2", [12, 3]),
+    ("3.2 × 10^-3 N", [0.0032]), ("nothing", [])])
+def test_numbers_in_digits_and_words(text, numbers):
+    assert numbers_in(text) == pytest.approx(numbers)
+
+
+def test_the_prompt_asks_for_what_is_required():
+    prompt = shipped_text("prompts/socratic.md")
+    assert all(name in prompt for name in (*QUESTION_TYPES, "final_answer", "a\n  clarification", "in digits nor in words"))
 
 
 def test_a_good_reply_may_stand_in_a_fence():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlxtutor.datasets.weights import WEIGHT, weight_of, with_weight
+from mlxtutor.datasets.weights import WEIGHT, merged_weight, weight_of, with_weight
 from mlxtutor.errors import TutorError
 from mlxtutor.quality.reading import digest, row_texts
 from mlxtutor.records.importing import read_all
@@ -26,11 +27,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Mixed:
-    """rows: each once; read: rows of each part, in order; repeated: those that stood in a part, or in several, already."""
+    """rows: each once; read: rows of each part, in order; repeated: those that stood in a part, or in several, already; notes: what the
+    rows couldn't keep, counted."""
 
     rows: list[dict[str, Any]]
     read: list[int]
     repeated: int
+    notes: Counter[str]
 
 
 def parse_part(text: str) -> Part:
@@ -53,23 +56,21 @@ def mix(parts: Sequence[Part], rng: np.random.Generator | None) -> Mixed:
     """All rows of all parts, each once, with its weight; in a random order, or for None in theirs.
 
     A row that stands in several parts, the same but for case and white space, has the sum of its weights: each part's share of what is
-    sampled stays the one that was asked for. Repeated within a part it has no say of its own.
+    sampled stays the one that was asked for. Of a row that a part repeats the weights count together where they are stated.
     """
     rows: dict[bytes, dict[str, Any]] = {}
     read: list[int] = []
+    notes: Counter[str] = Counter()
     for part in parts:
-        here: set[bytes] = set()
-        read.append(0)
-        for row in read_all(part.source):
-            read[-1] += 1
-            key = digest(row_texts(row))
-            if key not in here:
-                before = weight_of(rows[key]) if key in rows else 0.0
-                weight = before + part.weight * weight_of(row)
-                if weight > HEAVIEST:
-                    raise TutorError(f"{part.source}: a row's weight would be {weight:g} (at most {HEAVIEST:,})")
-                rows[key] = with_weight(rows.get(key, row), weight)
-                here.add(key)
+        here: dict[bytes, list[dict[str, Any]]] = defaultdict(list)
+        for row in read_all(part.source, notes):
+            here[digest(row_texts(row))].append(row)
+        read.append(sum(map(len, here.values())))
+        for key, copies in here.items():
+            weight = part.weight * merged_weight(copies) + (weight_of(rows[key]) if key in rows else 0.0)
+            if weight > HEAVIEST:
+                raise TutorError(f"{part.source}: a row's weight would be {weight:g} (at most {HEAVIEST:,})")
+            rows[key] = with_weight(rows.get(key, copies[0]), weight)
     mixed = list(rows.values())
     ordered = mixed if rng is None else [mixed[index] for index in rng.permutation(len(mixed))]
-    return Mixed(ordered, read, sum(read) - len(mixed))
+    return Mixed(ordered, read, sum(read) - len(mixed), notes)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.errors import TutorError
+from mlxtutor.records.rows import HEAVIEST
+
 WEIGHT = 1.0  # of a row that doesn't say
 
 
@@ -18,6 +21,14 @@ def with_weight(row: dict[str, Any], weight: float) -> dict[str, Any]:
     """The row with this weight: a whole one as a whole number, the usual one unsaid."""
     rest = {key: value for key, value in row.items() if key != "weight"}
     return rest if weight == WEIGHT else {**rest, "weight": int(weight) if weight.is_integer() else weight}
+
+
+def merged_weight(rows: Sequence[dict[str, Any]]) -> float:
+    """Of several copies as one row: the sum where a weight is stated. A row that stands twice by accident gets no heavier."""
+    total = sum(map(weight_of, rows)) if any("weight" in row for row in rows) else WEIGHT
+    if total > HEAVIEST:
+        raise TutorError(f"a row's weight would be {total:g} (at most {HEAVIEST:,})")
+    return total
 
 
 def sample(weights: Sequence[float], rng: np.random.Generator) -> Iterator[int]:

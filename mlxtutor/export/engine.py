@@ -20,8 +20,9 @@ import numpy as np
 from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores
 
-SLOTS = 8          # answers decoded at a time
+SLOTS = 4          # answers decoded at a time
 TIMEOUT_S = 600.0  # of one request
+SMALL_BYTES = 100_000_000  # of a file whose model one core runs best: threads wait for each other by spinning
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def running(model: Path, context: int, lora: Path | None = None, slots: int = SL
 
     Raises TutorError with llama.cpp's own words when the file can't be loaded.
     """
-    settings = {"model": str(model), "lora": str(lora) if lora else None, "context": context, "slots": slots, "threads": cores()}
+    threads = 1 if model.is_file() and model.stat().st_size < SMALL_BYTES else cores()
+    settings = {"model": str(model), "lora": str(lora) if lora else None, "context": context, "slots": slots, "threads": threads}
     with tempfile.TemporaryFile() as log:
         process = _start(settings, log, path)
         assert process.stdout and process.stdin

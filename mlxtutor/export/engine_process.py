@@ -29,6 +29,7 @@ def serve(settings: dict) -> None:
     params.n_parallel = settings["slots"]
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0  # threads that wait by spinning stand still on a busy machine
     # float32 keys and values: with float16 ones logits are off by 1e-2 and near ties flip
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED

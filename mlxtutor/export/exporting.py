@@ -13,11 +13,12 @@ from mlxtutor.export.adapter import read_adapter
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.go_render import render as render_go
-from mlxtutor.export.hf_directory import check_dtype, default_dtype, write_hf
+from mlxtutor.export.hf_directory import INDEX, KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
+from mlxtutor.export.modelfile import FILE_NAME
 from mlxtutor.export.modelfile import load as load_modelfile
 from mlxtutor.export.ollama_api import check_name
-from mlxtutor.export.ollama_folder import ADAPTER_FILE, BASE_FILE, MODEL_FILE, Folder, computes_inside, plan_folder, write_folder
+from mlxtutor.export.ollama_folder import ADAPTER_FILE, BASE_FILE, MODEL_FILE, SCRIPT, Folder, computes_inside, plan_folder, write_folder
 from mlxtutor.export.proof import Product, Settings, document, prove, write_proof
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import check_form, check_type, describe, write_adapter_as, write_gguf
@@ -25,6 +26,8 @@ from mlxtutor.home import Home
 from mlxtutor.registry.models import ModelRef, resolve
 
 PROOF = "proof.json"
+WRITTEN = (PROOF, "*.gguf", ".*.gguf.*", FILE_NAME, SCRIPT, "README.md", "*.safetensors", ".*.safetensors.*", INDEX, "config.json",
+           "adapter_config.json", *KEPT_FILES)
 Progress = Callable[[int, int], None]
 
 
@@ -105,7 +108,7 @@ def prove_gguf(export: Export, path: Path, kind: str) -> dict[str, Any]:
 
 def prove_ollama(export: Export, folder: Path, kind: str) -> dict[str, Any]:
     """proof.json of a folder: what stands in its Modelfile counts."""
-    modelfile = load_modelfile(folder / "Modelfile")
+    modelfile = load_modelfile(folder / FILE_NAME)
     stops = tuple(value for name, value in modelfile.parameters if name == "stop")
     template = modelfile.template or ""
 
@@ -178,11 +181,10 @@ def without_proof(path: Path) -> dict[str, Any]:
 
 
 def clear(folder: Path) -> None:
-    """Take away an earlier export of the folder, its proof first: what is half written must not look proved."""
-    if folder.is_dir():
-        for path in sorted(folder.iterdir(), key=lambda path: path.name != PROOF):
-            if path.is_file():
-                path.unlink()
+    """Take away an earlier export of the folder, its proof first: what is half written must not look proved. Other files stay."""
+    for pattern in WRITTEN:
+        for path in folder.glob(pattern):
+            path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -16,6 +16,7 @@ from mlxtutor.problems.types import draw
 from mlxtutor.problems.wording import compose, compose_plain, load_wordings, wanted_phrase
 from mlxtutor.records.rows import LEVELS, MODES
 from mlxtutor.socratic.dialogue import sentence
+from mlxtutor.socratic.moves import usable
 from mlxtutor.socratic.slips import choose, find_slips, si_unit, slip_facts
 from mlxtutor.text.calculator import format_result
 from mlxtutor.text.chat import join_parts
@@ -81,8 +82,9 @@ class _Row:
         opening = pick(self.rng, words["reply"]).format(fault=fault, Fault=sentence(fault))
         solution = worked(self.solved, list(self.solved.values))
         messages = [_user(pick(self.rng, words["ask"]).format(problem=problem, **facts)), _tutor([f"{opening}\n", *solution])]
-        if self.rng.random() < .5:
-            messages += [_user(pick(self.rng, words["next"]["ask"])), _tutor(pick(self.rng, words["next"][kind]).format(**facts))]
+        advice = usable(words["next"][kind], facts)
+        if advice and self.rng.random() < .5:
+            messages += [_user(pick(self.rng, words["next"]["ask"])), _tutor(pick(self.rng, advice).format(**facts))]
         return messages, {"tags": ["correction", f"misconception: {kind}"]}
 
     def _level(self) -> tuple[list[dict], dict]:

@@ -16,6 +16,7 @@ from mlxtutor.problems.solution import unit_check
 from mlxtutor.problems.types import CONSTANT_VALUES, Solved
 from mlxtutor.shipped import shipped_yaml
 from mlxtutor.socratic.dialogue import sentence
+from mlxtutor.socratic.moves import depends
 from mlxtutor.socratic.slips import grown, growth, si_unit
 from mlxtutor.text.calculator import evaluate, format_result
 
@@ -50,7 +51,9 @@ class Deeper:
         return ask, [sentence(pick(self.rng, phrases()[kind]["reply"]).format(**facts)), *content]
 
     def _given(self) -> tuple[str, float] | None:
-        """A given, and what doubling it multiplies the result by."""
+        """A given, and what doubling it multiplies the result by. None where the result doesn't depend on what reveals it."""
+        if not depends(self.solved.type):
+            return None
         symbol = pick(self.rng, list(self.solved.values))
         factor = growth(self.solved, symbol)
         return (symbol, factor) if factor and factor > 0 and abs(factor - 1) > .01 else None

@@ -33,7 +33,7 @@ RULES = {
 class Finding:
     """other: the line of the row it is about besides its own (of the evaluation file for contamination), 0 for none.
 
-    certain: --fix acts on it; number: of the record in its file, where several may share a line.
+    certain: --fix acts on it; number, other_number: of the two records in their file, where several may share a line.
     """
 
     line: int
@@ -42,3 +42,4 @@ class Finding:
     other: int = 0
     certain: bool = True
     number: int = 0
+    other_number: int = 0

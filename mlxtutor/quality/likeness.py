@@ -27,7 +27,7 @@ class Repeats:
     def check(self, read: Reading) -> Finding | None:
         number, line = self._lines.setdefault(digest(read.texts), (read.number, read.line))
         if number != read.number:
-            return Finding(read.line, "repeated", f"the same as {_place(line, number)}", line)
+            return Finding(read.line, "repeated", f"the same as {_place(line, number)}", line, other_number=number)
         sketched = self._near.sketch(read.words)
         if sketched is None:
             return None
@@ -55,7 +55,7 @@ def _near_finding(read: Reading, kept: Kept, share: float) -> Finding:
         ("answer", kept.final != read.final)) if other] or (["words or signs"] if kept.told != hash(read.told) else [])
     told = f", with other {' and '.join(differs)}" if differs else ""
     message = f"{100 * share:.0f} % like {_place(kept.line, kept.number)}{told}"
-    return Finding(read.line, "near-duplicate", message, kept.line, certain=not differs)
+    return Finding(read.line, "near-duplicate", message, kept.line, certain=not differs, other_number=kept.number)
 
 
 def _asks_else(read: Reading, kept: Kept) -> bool:

@@ -17,7 +17,8 @@ _GROUPED = re.compile(r"(?:1[ -])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")  #
 _PHONE_WORD = re.compile(r"\b(?:phone|telephone|tel|mobile|whatsapp|fax|(?:call|text|reach|ring) (?:me|us|him|her|them))\b\.?"
                          r"(?:[\s:,#/]|\b(?:is|number|no|at|on|under)\b\.?)*$", re.IGNORECASE)
 _SUM = re.compile(r"[=+*/<>]\s*$"), re.compile(r"\s*[=+*<>]")  # before and behind a number that is calculated with
-PHONE_FIELD = re.compile(r"phone|tel|mobile|whatsapp", re.IGNORECASE)  # a field whose whole value may be a number
+PHONE_FIELD = re.compile(r"(?<![a-z])(?:(?:home|work|cell|tele|mobile|smart)?phone(?:s|number|no|nr)?|tel|telefon|mobile|whatsapp)"
+                         r"(?![a-z])", re.IGNORECASE)  # a field whose whole value may be a number
 _CARD = re.compile(r"(?<![\w.])(?:\d{4}[ -]?){3}\d{1,7}(?![\w.]\d|\d)|(?<![\w.])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?!\d)")
 _CARD_START = re.compile(r"(?:4|5[1-5]|2[2-7]|3[47]|6(?:011|5|4[4-9])|35|62)")
 _KEYS = re.compile("|".join((

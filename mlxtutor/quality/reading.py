@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from mlxtutor.evaluation.reading import read_final
-from mlxtutor.quality.words import LONGEST_UNIT, STOP, Question, choices, question_of, words
+from mlxtutor.quality.words import LONGEST_UNIT, Question, choices, question_of, words
 from mlxtutor.text.chat import plain
 
 SHORT = 80    # characters of a reply that is nothing but its answer
@@ -18,8 +18,8 @@ _TOLD = re.compile(r"(?:\banswer\b(?:[ \t]+is\b)?[ \t]*:?|####)[ \t]*([^\n]+)", 
 _LETTER = re.compile(r"\banswer(?: is)?:? \(?([A-Z])\b")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _CODE = re.compile(r"```[\s\S]*?(?:```|\Z)")
-_SHORT_CAPITAL = re.compile(r"\b(?=\w{2,3}\b)\w*[A-Z]\w*\b")  # mW, MW
-_SIGNS = re.compile(r"[-+*/^<>=±×÷√−·]")
+_EMPTY = re.compile(r"\b[Pp]lease\b|\b(?:[Aa]n|[Tt]he|a|(?:(?<=\A)|(?<=[.!?:]\s)|(?<=\n))A)\b(?=[ \t]+[^\W\d_])")  # not in `a = 3`
+_TELLING = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[-+*/^<>=±×÷√−·≠≤≥≈∞%°|()\[\]{}$€£]|(?<=\d)!")
 _UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
 
 
@@ -56,10 +56,9 @@ class Reading:
 
     @cached_property
     def told(self) -> tuple[object, ...]:
-        """The words that tell something; signs, code and short names to the letter: rows that differ in these say different things."""
+        """Everything but articles and punctuation, in its order, code to the letter: rows that differ in it may say different things."""
         text = "\n".join(self.texts)
-        parts = (_SIGNS, _CODE, _SHORT_CAPITAL)
-        return frozenset(self.words) - STOP, *(tuple(part.findall(text)) for part in parts)
+        return tuple(map(_folded, _TELLING.findall(_EMPTY.sub("", text)))), tuple(_CODE.findall(text))
 
     @cached_property
     def words(self) -> list[str]:
@@ -72,6 +71,11 @@ class Reading:
     @cached_property
     def question(self) -> Question:
         return question_of(self.asked)
+
+
+def _folded(word: str) -> str:
+    """In lower case, but for short names: mW is no MW, Co no CO."""
+    return word.casefold() if len(word) > LONGEST_UNIT or word[1:].islower() and len(word) == LONGEST_UNIT else word
 
 
 def digest(texts: Sequence[str]) -> bytes:

@@ -30,10 +30,16 @@ a { color: #1d4f91; }
 """
 
 
+def count(number: int, noun: str) -> str:
+    """`1 finding`, `2,000 findings`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def render_report(name: str, checked: Checked) -> str:
     """A whole HTML page."""
     grouped = lines_by_rule(checked.findings)
-    title = f"{html.escape(name)}: {checked.rows:,} records, {len(checked.findings):,} findings"
+    records, findings = count(checked.rows, "record"), count(len(checked.findings), "finding")
+    title = f"{html.escape(name)}: {records}, {findings}"
     summary = "".join(f'<tr><td><a href="#{rule}">{rule}</a></td><td class="n">{len(found):,}</td><td>{RULES[rule]}</td></tr>'
                       for rule, found in grouped.items()) or "<tr><td>nothing found</td></tr>"
     licences = "".join(f'<tr><td>{html.escape(source)}</td><td>{html.escape(licence)}</td><td class="n">{count:,}</td></tr>'

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.quality.findings import Finding
+from mlxtutor.quality.latex import restore
 from mlxtutor.text.chat import plain
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "fi", "cs", "tr", "ru", "uk", "el", "ar", "he", "hi", "zh",
@@ -17,7 +18,9 @@ LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "fi", "
 MIN_LETTERS = 24     # of a text whose language is told
 RARE = .05           # a language that fewer rows have is another than the rest; in a short file, one that a single row has
 FEW = 5              # rows of which none is the odd one out
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ufffd\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_PAGE = re.compile("[\x0b\x0c]+")  # between two texts, which it keeps apart
+LOST = "\ufffd"  # stands for what could not be decoded
 
 
 @lru_cache(maxsize=1)
@@ -32,19 +35,18 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def check_encoding(line: int, texts: Sequence[str]) -> Iterator[Finding]:
-    """Control and replacement characters, and text that was decoded as Latin-1 (`Â°`, `â€™`)."""
+    """Control characters, LaTeX without its backslash, text that was decoded as Latin-1 (`Â°`, `â€™`); and, for a person to judge since
+    nobody can tell what it was, the replacement character. One finding of each."""
     for text in texts:
-        if text.isascii() and not _CONTROL.search(text):
-            continue
-        mark = _CONTROL.search(text)
-        if mark:
-            yield Finding(line, "encoding", f"the character U+{ord(mark[0]):04X} in {_around(text, mark.start())!r}")
-            return
         repaired = repair(text)
         if repaired != text:
-            at = next((index for index, (a, b) in enumerate(zip(text, repaired)) if a != b), 0)
-            yield Finding(line, "encoding", f"decoded wrongly: {_around(text, at)!r} should be {_around(repaired, at)!r}")
-            return
+            at = next((index for index, (a, b) in enumerate(zip(text, repaired)) if a != b), min(len(text), len(repaired)))
+            yield Finding(line, "encoding", f"written or decoded wrongly: {_around(text, at)!r} should be {_around(repaired, at)!r}")
+            break
+    lost = next((text for text in texts if LOST in text), "")
+    if lost:
+        message = f"a character is lost (U+FFFD) in {_around(lost, lost.index(LOST))!r}"
+        yield Finding(line, "encoding", message, certain=False)
 
 
 def _around(text: str, at: int) -> str:
@@ -52,10 +54,13 @@ def _around(text: str, at: int) -> str:
 
 
 def repair(text: str) -> str:
-    """Text with wrong decoding undone and control characters taken out; anything else as it is, layout included."""
-    ftfy, _ = _libraries()
-    fixed = ftfy.fix_encoding(text) if not text.isascii() else text
-    return _CONTROL.sub("", fixed)
+    """Text with wrong decoding undone, lost backslashes put back, control characters taken out and page breaks as line breaks; anything
+    else as it is, layout and U+FFFD included."""
+    text = restore(text)
+    if not text.isascii():
+        ftfy, _ = _libraries()
+        text = ftfy.fixes.fix_c1_controls(ftfy.fix_encoding(text))
+    return _CONTROL.sub("", _PAGE.sub("\n", text))
 
 
 def language_of(row: dict[str, Any]) -> str:

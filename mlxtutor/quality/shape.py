@@ -55,7 +55,7 @@ def _endings(line: int, messages: list[dict]) -> Iterator[Finding]:
         text = plain(message["content"])
         if not text.strip():
             yield Finding(line, "empty", f"message {number}, the {message['role']}'s, is empty")
-        elif message["role"] == "assistant" and (why := unfinished(text)):
+        elif message["role"] == "assistant" and message.get("train", True) and (why := unfinished(text)):
             yield Finding(line, "truncated", f"message {number} {why}", certain=bool(_OPEN_END.search(text)))
 
 

@@ -125,7 +125,8 @@ class Rarity:
         self.counts.update(stems)
 
     def weight(self, stems: frozenset[str]) -> float:
-        return math.fsum(math.log((self.texts + 2) / (self.counts[stem] + 1)) for stem in stems)  # in any order the same
+        """Of the stems together; one that no text has is as telling as one that one has."""
+        return math.fsum(math.log((self.texts + 2) / (max(self.counts[stem], 1) + 1)) for stem in stems)  # in any order the same
 
     def share(self, part: frozenset[str], whole: frozenset[str]) -> float:
         """How much of `part`, by weight, stands in `whole`."""

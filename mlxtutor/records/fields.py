@@ -36,8 +36,9 @@ class Fields:
         raise ValueError(f'"{self.used[-1]}" is {kind(value)} (a text is expected)')
 
     def word(self, *names: str) -> str:
-        """As `text`, but what is no text stays where it is."""
-        return self.text(*(name for name in names if isinstance(self.left.get(name), (str, int, float))))
+        """As `text`, but what is no text or number stays where it is."""
+        values = {name: self.left.get(name) for name in names}
+        return self.text(*(name for name, value in values.items() if isinstance(value, (str, int, float)) and not isinstance(value, bool)))
 
 
 def kind(value: Any) -> str:

@@ -109,13 +109,15 @@ def _renamed(record: Record, options: ImportOptions) -> Record:
     return replace(record, value=value)
 
 
-def read_all(source: str) -> Iterator[dict[str, Any]]:
-    """The rows of a file that has been checked; the first that is none is an error. Raises TutorError."""
+def read_all(source: str, notes: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a file that has been checked; the first that is none is an error. notes: counts those of the rows. Raises TutorError."""
     empty = True
     for item in read_file(source, ImportOptions()):
         if isinstance(item, Defect):
             raise TutorError(f"{source}:{item.line}: {item.message} (tutor data check --fix leaves such rows out)")
         empty = False
+        if notes is not None:
+            notes.update(item.notes)
         yield item.value
     if empty:
         raise TutorError(f"{source}: no records in it")

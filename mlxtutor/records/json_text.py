@@ -73,7 +73,8 @@ def parse_json(text: str) -> Any:
 def iter_records(text: str) -> Iterator[tuple[int, Any]]:
     """(line, record) of a JSON document: an array, an object that wraps one (WRAPPERS), records by their id, or one record.
 
-    Raises BadJSON where the document ends to make sense; records before it have been given.
+    In the place of a record that can't be read stands its BadJSON. Raises BadJSON where the document ends to make sense, so that nobody
+    can tell where the next record begins; records before it have been given.
     """
     start = _skip(text, 0)
     if text[start:start + 1] == "[":
@@ -113,20 +114,48 @@ def _fields(text: str, start: int) -> dict[str, tuple[Any, int]]:
 
 
 def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """(line, value) of the elements of the array that begins at `start`."""
+    """(line, value) of the elements of the array that begins at `start`; a BadJSON where one can't be read but the next can be found."""
     position, line, counted = _skip(text, start + 1), 1, 0
     if text[position:position + 1] == "]":
         return
     while True:
         line, counted = line + text.count("\n", counted, position), position
-        value, position = parse_value(text, position)
-        yield line, value
-        position = _skip(text, position)
-        if text[position:position + 1] == "]":
-            return
-        if text[position:position + 1] != ",":
-            raise BadJSON(f"the array is cut or malformed at character {position + 1}", position)
-        position = _skip(text, position + 1)
+        end: int | None
+        try:
+            value, end = parse_value(text, position)
+        except BadJSON as error:
+            value, end = BadJSON(str(error), max(error.position, position)), _end(text, position)
+        if end is not None:
+            yield line, value
+            end = _skip(text, end)
+            if text[end:end + 1] == "]":
+                return
+        if end is None or text[end:end + 1] != ",":
+            following = _next_line(text, position)
+            if following is None:
+                raise value if end is None else BadJSON(f"the array is cut or malformed at character {end + 1}", end)
+            if end is None:
+                yield line, value
+            position = following
+        else:
+            position = _skip(text, end + 1)
+
+
+def _end(text: str, start: int) -> int | None:
+    """Where a value ends that is well-formed, but not for us; None where it isn't."""
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _next_line(text: str, start: int) -> int | None:
+    """Where the next element begins, if each begins a line: nothing inside of one begins a line where itself does."""
+    indent = text[text.rfind("\n", 0, start) + 1:start]
+    if indent.strip():
+        return None
+    match = re.compile(rf"[,}}][ \t]*\r?\n{indent}(?=\{{)").search(text, start)
+    return match.end() if match else None
 
 
 def _depth(value: Any, seen: int = 0) -> int:

@@ -81,10 +81,23 @@ def _checked(item: Record | Defect, number: int) -> Record | Defect:
 def _kind(path: Path) -> str:
     suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
+        kind = SUFFIXES[suffix]
+        return "json" if kind == "jsonl" and _is_document(path) else kind
     with _open(path) as file:
         first = file.read(4096).lstrip()[:1]
     return {"{": "jsonl", "[": "json"}.get(first, "text")
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a file of lines is one JSON document: its first line opens an array or object that it doesn't close, or is all of it."""
+    with _open(path) as file:
+        first = file.readline(MAX_LINE).strip()
+        if first != "{" and not first.startswith("["):
+            return False
+        try:
+            return isinstance(parse_json(first), list) and not file.readline(MAX_LINE).strip()
+        except BadJSON:
+            return True
 
 
 def _open(path: Path, newline: str | None = "\n") -> IO[str]:
@@ -114,7 +127,8 @@ def _record(line: int, text: str) -> Record | Defect:
     try:
         value = parse_json(text)
     except BadJSON as error:
-        return Defect(line, "schema", f"not JSON ({error}); one JSON object a line is expected")
+        document = "a JSON document, so name it .json" if line == 1 and text.strip() in ("[", "{") else "one JSON object a line is expected"
+        return Defect(line, "schema", f"not JSON ({error}); {document}")
     if not isinstance(value, dict):
         return Defect(line, "schema", f"a JSON object is expected (got {type(value).__name__})")
     return Record(line, value)
@@ -129,13 +143,21 @@ def _read_document(path: Path) -> Iterator[Record | Defect]:
     line = 1
     try:
         for line, value in iter_records(text):
-            usable = isinstance(value, dict)
-            yield Record(line, value) if usable else Defect(line, "schema", f"an object is expected (got {type(value).__name__})")
+            if isinstance(value, BadJSON):
+                yield Defect(line, "schema", f"not JSON ({value})")
+            else:
+                usable = isinstance(value, dict)
+                yield Record(line, value) if usable else Defect(line, "schema", f"an object is expected (got {type(value).__name__})")
     except BadJSON as error:
-        if error.extra:  # one object a line under the wrong suffix
+        if error.extra or text.startswith("{") and "\n{" in text:  # one object a line under the wrong suffix
             yield from _read_lines(path)
-        else:
-            yield Defect(text.count("\n", 0, error.position) + 1, "schema", f"not JSON ({error})")
+            return
+        bad = text.count("\n", 0, error.position) + 1
+        if text.lstrip().startswith("[") and "{" in text[error.position:]:
+            unread = text.rstrip().count("\n") + 2 - bad
+            raise TutorError(f"{path}:{bad}: not JSON ({error}); {unread:,} line{'s' * (unread > 1)} can't be read from there on "
+                             "(repair that record, or write one record a line, as .jsonl)") from None
+        yield Defect(bad, "schema", f"not JSON ({error})")
 
 
 def _read_table(path: Path) -> Iterator[Record | Defect]:

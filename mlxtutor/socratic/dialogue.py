@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from mlxtutor.datasets.phrases import capital, pick
 from mlxtutor.problems.build import trained_types
 from mlxtutor.problems.types import Solved, draw
 from mlxtutor.problems.wording import compose_plain, load_wordings, wanted_phrase
-from mlxtutor.shipped import shipped_yaml
-from mlxtutor.socratic.rules import QUESTION_TYPES, builds_on, problems
+from mlxtutor.socratic.moves import moves, usable
+from mlxtutor.socratic.rules import LONG, LOOKING_BACK, QUESTION_TYPES, builds_on, problems
 from mlxtutor.socratic.slips import Slip, choose, find_slips, slip_facts
 from mlxtutor.socratic.word_problems import word_problems
 
-REVEALING = ("evidence", "perspective")  # after the last of these the student corrects the slip
+REVEALING = ("evidence", "perspective")  # a dialogue has one of these; after it the student corrects the slip
 WORD_SHARE = .3   # of the dialogues are about word problems
 ECHO_SHARE = .5   # of the tutor's questions quote the student, and all that wouldn't build on the words otherwise
 SAID = 2          # times that a student may say what doubling does
@@ -28,13 +27,15 @@ def iter_dialogues(rng: np.random.Generator, exchanges: int = 0) -> Iterator[dic
     """Endless rows, no two alike. exchanges: 2 to 6; 0 for any of these."""
     seen: set[str] = set()
     number = 0
+    wanted = exchanges
     while True:
-        row = _dialogue(rng, exchanges or int(rng.integers(2, 7)))
+        wanted = exchanges or wanted or int(rng.integers(2, 7))  # the same number again where a draw is no good: long ones are as frequent
+        row = _dialogue(rng, wanted)
         key = "\n".join(message["content"] for message in row["messages"]) if row else ""
         if row and key not in seen:
             seen.add(key)
             yield {"id": f"socratic-{number:06d}", **row}
-            number += 1
+            number, wanted = number + 1, 0
 
 
 def _dialogue(rng: np.random.Generator, exchanges: int) -> dict[str, Any] | None:
@@ -48,8 +49,10 @@ def _dialogue(rng: np.random.Generator, exchanges: int) -> dict[str, Any] | None
     if facts is None:
         return None
     types = _question_types(rng, exchanges - 1)
+    if any(not usable(_phrases(slip.kind, name), facts) for name in types):
+        return None
     messages = _Talk(rng, slip, facts, types).messages(text)
-    if list(problems(messages, types, solved.results[-1])) or _repetitive(messages, facts):
+    if list(problems(messages, types, facts["right"])) or _repetitive(messages, facts):
         return None
     return {"messages": messages, "source": "mlxtutor socratic", "licence": "MIT", "topic": solved.type.family,
             "tags": ["socratic", f"misconception: {slip.kind}"], "final_answer": facts["right"],
@@ -69,24 +72,20 @@ def _problem(rng: np.random.Generator) -> tuple[Solved, str, dict[str, tuple[str
 
 
 def _question_types(rng: np.random.Generator, count: int) -> list[str]:
-    """`count` different types that climb, one of them at least such that the student finds the slip."""
-    while True:
-        chosen = sorted(rng.permutation(len(QUESTION_TYPES))[:count].tolist())
-        types = [QUESTION_TYPES[index] for index in chosen]
-        if set(types) & set(REVEALING):
-            return types
+    """`count` different types that climb from clarification to one that reveals, and in a long dialogue on to one that looks back. A
+    single question reveals."""
+    if count == 1:
+        return [pick(rng, REVEALING)]
+    chosen = {"clarification", pick(rng, REVEALING)} | ({pick(rng, LOOKING_BACK)} if count >= LONG else set())
+    others = [name for name in ("assumptions", *LOOKING_BACK) if name not in chosen]
+    chosen |= {others[index] for index in rng.permutation(len(others))[:count - len(chosen)]}
+    return [name for name in QUESTION_TYPES if name in chosen]
 
 
 def _repetitive(messages: Sequence[dict[str, str]], facts: dict[str, str]) -> bool:
     """Whether the student says the same thing again and again."""
     said = [message["content"] for message in messages if message["role"] == "user"][1:]
-    return any(sum(facts[key] in text for text in said) > SAID for key in ("grows", "grows_used"))
-
-
-@cache
-def moves() -> dict[str, Any]:
-    """The phrases."""
-    return dict(shipped_yaml("socratic/moves.yaml"))
+    return any(sum(facts[key] in text for text in said) > SAID for key in ("grows", "grows_used") if facts[key])
 
 
 def _facts(solved: Solved, slip: Slip, names: dict[str, tuple[str, ...]], target: str) -> dict[str, str] | None:
@@ -94,29 +93,26 @@ def _facts(solved: Solved, slip: Slip, names: dict[str, tuple[str, ...]], target
     facts = slip_facts(solved, slip, names)
     if facts is None:
         return None
-    facts |= {"target": target, "double": slip.bare, "symbol": solved.type.steps[-1].symbol}
-    if slip.kind == "inverse":
-        facts |= _inverse_facts(facts)
+    facts |= {"target": target, "symbol": solved.type.steps[-1].symbol}
     return facts | (_arrangement(solved) if slip.kind == "counterpart" else {})
-
-
-def _inverse_facts(facts: dict[str, str]) -> dict[str, str]:
-    if facts["unit_used"]:
-        return {"check_question": f"Which unit comes out of {facts['used']}?",
-                "check_reply": f"{facts['unit_used']}, and that isn't {facts['unit']}. So it's the other way round."}
-    return {"check_question": f"Would you expect {facts['target']} to be {facts['grows_used']} when {facts['name']} doubles?",
-            "check_reply": f"No, {facts['grows']}. So I have it the wrong way round."}
 
 
 def _arrangement(solved: Solved) -> dict[str, str]:
     """How the parts are arranged, and what follows for the whole."""
     series = "series" in solved.type.name
     larger = series == solved.type.name.startswith("circuits")  # resistors in series, capacitors in parallel
+    count = len(solved.values)
     how = "one after another, so in series" if series else "side by side, so in parallel"
     return {"arranged": f"They are {how}", "arranged_low": f"they are {how}",
+            "all": "both" if count == 2 else "all three", "count": "two" if count == 2 else "three",
             "larger_reply": f"It's {'smaller' if larger else 'larger'}. In this arrangement I'd expect it to be "
                             f"{'larger' if larger else 'smaller'} than each of them.",
             "equal_reply": f"{'More' if larger else 'Less'} than one of them alone. My rule gives the opposite."}
+
+
+def _phrases(kind: str, name: str) -> list[list[str]]:
+    """The moves of a question type: those of the kind of slip, or those of all."""
+    return list(moves()["kinds"][kind].get(name) or moves()[name])
 
 
 class _Talk:
@@ -127,26 +123,27 @@ class _Talk:
         self.phrases = moves()["kinds"][slip.kind]
 
     def messages(self, problem: str) -> list[dict[str, str]]:
-        attempt = pick(self.rng, self.phrases["attempts"]).format(**self.facts)
+        attempt = self._say(self.phrases["attempts"])
         said = pick(self.rng, moves()["openings"]).format(problem=problem, attempt=attempt)
         quote = next((part for part in (self.facts["used"], self.facts["wrong"]) if part in attempt), attempt)
         talk = [{"role": "user", "content": said}]
-        found = max(index for index, name in enumerate(self.types) if name in REVEALING)
-        for index, name in enumerate(self.types):
+        for name in self.types:
             question, reply = self._exchange(name)
             talk.append({"role": "assistant", "content": self._asked(question, said, quote)})
-            correction = f" {pick(self.rng, moves()['corrections']).format(**self.facts)}" if index == found else ""
+            correction = f" {self._say(moves()['corrections'])}" if name in REVEALING else ""
             said, quote = reply + correction, _quotation(reply)
             talk.append({"role": "user", "content": said})
-        closing = pick(self.rng, moves()["closings"])
-        lesson = pick(self.rng, self.phrases["lesson"]).format(**self.facts)
-        return [*talk, {"role": "assistant", "content": closing.format(**self.facts, lesson=lesson)}]
+        closing = pick(self.rng, moves()["closings_after"].get(self.types[-1], moves()["closings"]))
+        lesson = self._say(self.phrases["lesson"])
+        return [*talk, {"role": "assistant", "content": closing.format(**self.facts, lesson=lesson, quote=quote)}]
+
+    def _say(self, phrases: Sequence[str]) -> str:
+        return pick(self.rng, usable(phrases, self.facts)).format(**self.facts)
 
     def _exchange(self, name: str) -> tuple[str, str]:
         """A question of a type, and the student's reply."""
-        question, reply = pick(self.rng, self.phrases[name] if name in self.phrases else moves()[name])
-        facts = {key: value.format(**self.facts) if "{" in value else value for key, value in self.facts.items()}
-        return sentence(question.format(**facts)), sentence(reply.format(**facts))
+        question, reply = pick(self.rng, usable(_phrases(self.slip.kind, name), self.facts))
+        return sentence(question.format(**self.facts)), sentence(reply.format(**self.facts))
 
     def _asked(self, question: str, said: str, quote: str) -> str:
         """The question, with the student's words before it where it doesn't take them up itself."""

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mlxtutor.quality.shape import EXCHANGES
-from mlxtutor.quality.words import question_of, words
+from mlxtutor.quality.words import question_of
+from mlxtutor.socratic.answers import states
 
 QUESTION_TYPES = ("clarification", "assumptions", "evidence", "perspective", "implications", "meta")  # after Paul and Elder
+LOOKING_BACK = ("implications", "meta")
+LONG = 3  # questions from which on the last one looks back
 
 
-def problems(messages: Sequence[dict], question_types: Sequence[str], answer: str = "") -> Iterator[str]:
-    """What is wrong with a dialogue, one sentence each. question_types: of every tutor turn but the last. answer: its digits."""
+def problems(messages: Sequence[dict], question_types: Sequence[str], answer: str) -> Iterator[str]:
+    """What is wrong with a dialogue, one sentence each. question_types: of every tutor turn but the last."""
     roles = [message["role"] for message in messages]
     if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
         yield "student and tutor don't take turns, the student first and the tutor last"
@@ -43,27 +46,37 @@ def builds_on(reply: str, said: str) -> bool:
 
 
 def _gives_away(student: Sequence[str], tutor: Sequence[str], answer: str) -> Iterator[str]:
+    """The student has to state the answer, after the first question and before the tutor does."""
     if not answer:
+        yield "there is no final_answer"
         return
-    stated = next((turn for turn, text in enumerate(student) if answer in words_of(text)), None)
-    for turn, text in enumerate(tutor):
-        if answer in words_of(text) and (stated is None or turn < stated):
+    named = states(student[0], answer)  # by chance a number of the problem's: only the whole answer gives away then
+    found = next((turn for turn, text in enumerate(student) if turn and states(text, answer)), None)
+    if found is None:
+        yield "the student never states the answer"
+    for turn, text in enumerate(tutor[:found]):
+        if states(text, answer) and (not named or _has(text, answer) and not _has(student[0], answer)):
             yield f"the tutor's turn {turn + 1} gives the answer away"
             return
 
 
-def words_of(text: str) -> set[str]:
-    """Words and numbers as they are written: `0.003371`, `6.742e5`."""
-    return set(words(text))
+def _has(text: str, part: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(part)}(?!\w)", text) is not None
 
 
 def _climb(types: Sequence[str], expected: int) -> Iterator[str]:
+    """In the order of QUESTION_TYPES; of several the first clarifies, of many the last looks back."""
     unknown = [name for name in types if name not in QUESTION_TYPES]
     if unknown:
         yield f'"{unknown[0]}" is no question type (allowed: {", ".join(QUESTION_TYPES)})'
         return
     if len(types) != expected:
         yield f"{len(types)} question types for {expected} questions"
+        return
     order = [QUESTION_TYPES.index(name) for name in types]
     if order != sorted(order):
         yield f"the questions don't climb: {', '.join(types)}"
+    if expected > 1 and types[0] != "clarification":
+        yield "the first question is no clarification"
+    if expected >= LONG and types[-1] not in LOOKING_BACK:
+        yield f"the last question is none of {', '.join(LOOKING_BACK)}"

@@ -13,11 +13,14 @@ from mlxtutor.errors import TutorError
 from mlxtutor.problems.catalog import TYPES
 from mlxtutor.problems.quantities import KINDS, Value
 from mlxtutor.problems.types import ProblemType, Solved, Step, solve
+from mlxtutor.socratic.moves import depends
 from mlxtutor.text.calculator import format_result
 
 _GROWTH = {2: "twice as large", 4: "four times as large", 8: "eight times as large", .5: "half as large", .25: "a quarter as large",
            1: "just as large", .125: "an eighth as large"}
 _PREFIXED = re.compile(r"(-?[\d.]+)e(-?\d+)")
+LEAST = .05  # relative: a slip that changes less is nothing to talk about
+OFF, FAR = 10, 1.5  # factors by which a result surprises, and by which an estimate tells it from the right one
 UNSIGNED = ("m", "m^2", "s", "kg", "F", "ohm", "")  # no quantity in these is negative
 _PAIR = re.compile(r"\{(\w+)\}([*/])\{(\w+)\}")
 
@@ -46,7 +49,7 @@ def find_slips(solved: Solved, names: dict[str, tuple[str, ...]]) -> list[Slip]:
         except TutorError:  # what the student types has no value
             continue
     found += [slip for slip in _diameter(solved, names)]
-    return [slip for slip in found if slip.wrong.results[-1] != solved.results[-1]]
+    return [slip for slip in found if abs(slip.wrong.answer - solved.answer) > LEAST * abs(solved.answer)]
 
 
 def growth(solved: Solved, symbol: str) -> float | None:
@@ -71,10 +74,30 @@ def slip_facts(solved: Solved, slip: Slip, names: dict[str, tuple[str, ...]]) ->
     right, wrong = growth(solved, slip.symbol), growth(slip.wrong, slip.symbol)
     if right is None or wrong is None or right <= 0 or wrong <= 0:
         return None
+    moved = depends(solved.type)
+    result = f"{slip.wrong.results[-1]} {unit}".strip()
+    charge = value.kind == "charge" and unit == "V"  # the potential that it makes
     return {"s": slip.symbol, "name": names[slip.symbol][0], "stated": value.stated, "bare": slip.bare, "used": slip.used, "unit": unit,
             "si": f"{format_result(value.si)} {si_unit(value)}".strip(), "law": solved.type.law, "unit_used": slip.unit_used,
-            "wrong": f"{slip.wrong.results[-1]} {unit}".strip(), "right": f"{solved.results[-1]} {unit}".strip(), "grows": grown(right),
-            "grows_used": grown(wrong)}
+            "wrong": result, "off": result if _apart(solved, slip) >= OFF else "", "far": result if _apart(solved, slip) >= FAR else "",
+            "right": f"{solved.results[-1]} {unit}".strip(), "test": slip.symbol if charge else "",
+            "grows": _plainly(right) if moved else "", "grows_used": _plainly(wrong) if moved else "",
+            "would": "" if moved else _plainly(right), "trend": _trend(right) if moved else ""}
+
+
+def _plainly(factor: float) -> str:
+    """`twice as large`; "" for a factor that nobody sees without calculating."""
+    return "" if grown(factor)[0].isdigit() else grown(factor)
+
+
+def _trend(factor: float) -> str:
+    return "" if abs(factor - 1) < .01 else "larger" if factor > 1 else "smaller"
+
+
+def _apart(solved: Solved, slip: Slip) -> float:
+    """The factor between the right result and the student's."""
+    ratio = slip.wrong.answer / solved.answer
+    return max(ratio, 1 / ratio) if ratio > 0 else float("inf")
 
 
 def grown(factor: float) -> str:
@@ -110,7 +133,7 @@ def _square(solved: Solved) -> Iterator[Slip]:
     for symbol, value in solved.values.items():
         factor, unit, own = growth(solved, symbol), solved.type.unit, si_unit(value)
         if own and factor and any(abs(factor - power) < .01 * power for power in (4, .25)):
-            shown = own if unit == f"{own}^2" else f"{unit}/{own}" if factor > 1 else f"{unit}*{own}"
+            shown = own if unit == f"{own}^2" else _of_units(unit, "/" if factor > 1 else "*", own)
             yield from _edited(solved, "square", symbol, f"{{{symbol}}}^2", f"{{{symbol}}}", f"{symbol}^2", symbol, shown)
 
 
@@ -133,7 +156,11 @@ def _inverse(solved: Solved) -> Iterator[Slip]:
         used = f"{solved.type.law.partition(' = ')[0]} = {first}{other}{second}"
         units = [si_unit(solved.values[symbol]) for symbol in (first, second)]
         wrong = _changed(solved, f"{{{first}}}{other}{{{second}}}", used)
-        yield Slip("inverse", second, used, wrong, other.join(units) if all(units) else "")
+        yield Slip("inverse", second, used, wrong, _of_units(units[0], other, units[1]) if all(units) else "")
+
+
+def _of_units(first: str, sign: str, second: str) -> str:
+    return f"{first}/({second})" if sign == "/" and re.search("[*/]", second) else f"{first}{sign}{second}"
 
 
 def _half(solved: Solved) -> Iterator[Slip]:
