@@ -31,7 +31,7 @@ def ask(
     file: Annotated[Path | None, typer.Option("--file", metavar="IN.jsonl", help="Rows with id and prompt, or id and messages.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="OUT.jsonl", help=OUT)] = None,
     backend: Annotated[str, typer.Option(help="auto, mlx or torch.")] = "auto",
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system text.")] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system text; the recipe's by default.")] = None,
     no_calculator: Annotated[bool, typer.Option("--no-calculator", help="The tutor sets up, you evaluate.")] = False,
     temperature: Annotated[float | None, typer.Option(min=0, help="0, the default, takes the likeliest token.")] = None,
     top_p: Annotated[float | None, typer.Option(min=0.01, max=1, help="Sample from the likeliest tokens up to this share.")] = None,
@@ -81,11 +81,11 @@ def _ask_one(words: list[str], wanted: _Wanted) -> None:
     from mlxtutor.inference.generate import generate
     from mlxtutor.inference.questions import prompts_of, question
 
-    from .opened import open_named
+    from .opened import open_named, system_of
     from .typesetting import visible
 
     name, asked = _model_and_question(words)
-    one = question([{"role": "user", "content": asked}], wanted.system, "the question")
+    one = question([{"role": "user", "content": asked}], wanted.system or system_of(console.home(), name), "the question")
     opened = open_named(console.home(), name, wanted.backend)
     prompts = prompts_of(opened.loaded, [one])
     answer = generate(opened.loaded, prompts, wanted.max_tokens, wanted.sampling)[0]
@@ -100,15 +100,16 @@ def _ask_one(words: list[str], wanted: _Wanted) -> None:
 def _ask_file(words: list[str], file: Path, out: Path | None, wanted: _Wanted) -> None:
     from mlxtutor.inference.questions import prompts_of, read_questions
 
-    from .opened import open_named
+    from .opened import open_named, system_of
 
     if len(words) > 1:
         raise typer.BadParameter("with --file, MODEL is the only argument", param_hint="QUESTION")
     _check_out(out, wanted.as_json)
-    questions = read_questions(file, wanted.system)
+    name = words[0] if words else None
+    questions = read_questions(file, wanted.system or system_of(console.home(), name))
     if answered := sum(q.answered for q in questions):
         console.err.print(f"{answered} of {len(questions)} rows end with an answer of their own: it is left out", markup=False)
-    opened = open_named(console.home(), words[0] if words else None, wanted.backend)
+    opened = open_named(console.home(), name, wanted.backend)
     console.err.print(opened.headline, markup=False, soft_wrap=True)
     started = time.monotonic()
     answers = _answer_all(opened.loaded, prompts_of(opened.loaded, questions), wanted)

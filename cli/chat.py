@@ -25,7 +25,7 @@ MEMORY = "Earlier exchanges read with a question; by default none for a micro tu
 def chat(
     model: Annotated[str | None, typer.Argument(help="NAME[@VERSION] or a directory; by default the promoted or newest model.")] = None,
     backend: Annotated[str, typer.Option(help="auto, mlx or torch.")] = "auto",
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system text.")] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system text; the recipe's by default.")] = None,
     no_calculator: Annotated[bool, typer.Option("--no-calculator", help="The tutor sets up, you evaluate.")] = False,
     temperature: Annotated[float | None, typer.Option(min=0, help="0, the default, takes the likeliest token.")] = None,
     top_p: Annotated[float | None, typer.Option(min=0.01, max=1, help="Sample from the likeliest tokens up to this share.")] = None,
@@ -42,12 +42,12 @@ def chat(
     from mlxtutor.inference.conversation import Conversation
 
     from .commands import completions
-    from .opened import open_named
+    from .opened import open_named, system_of
     from .session import Session
     from .views import PlainView, view_for
 
-    text = system_text(system, no_calculator)
     home = console.home()
+    text = system_text(system, no_calculator) or system_of(home, model)
     opened = open_named(home, model, backend)
     chosen = sampling(temperature, top_p, random.SystemRandom().randrange(2**31) if seed is None else seed)
     session: Session

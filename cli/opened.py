@@ -36,6 +36,11 @@ class Opened:
         return f"{self.id} · {device.backend} on {device.name}, {device.dtype} ({self.reason})"
 
 
+def system_of(home: Home, name: str | None) -> str | None:
+    """The system text that the model's recipe begins every chat with."""
+    return (resolve(home.models, name).card.get("recipe") or {}).get("system") or None
+
+
 def shown_id(ref: ModelRef) -> str:
     """NAME@VERSION, or a directory's own name."""
     return ref.id if ref.version else ref.name

@@ -119,6 +119,7 @@ class Recipe:
     model: ModelConfig | str = field(default_factory=ModelConfig)  # a shape, or a model to start from (name or directory)
     corpus: str = "shipped"        # folder, text, JSONL, or hub:owner/name
     data: str = "em"               # em: the problem generator; or a JSONL of chats for the last stage
+    system: str = ""               # of `data`'s chats that have no system text; chat, ask and Ollama begin with it too
     tokenizer_characters: int = 3_000_000  # text the tokenizer is trained on
     train: TrainConfig = field(default_factory=TrainConfig)
     stages: tuple[StageConfig, ...] = ()
@@ -128,6 +129,8 @@ class Recipe:
         check_name(self.name)
         _check_positive(self, "", ["tokenizer_characters"])
         _check_not_negative(self, "", ["seed"])
+        if self.system and self.data == "em":
+            raise TutorError(f"system ({self.system!r}) goes with chats of your own (set data to their file); em has its own")
         for stage in self.stages:
             stage_train(self, stage)
 

@@ -40,8 +40,8 @@ def home(tokenizer, tmp_path_factory):
     root = tmp_path_factory.mktemp("home")
     config = ModelConfig(tokenizer.vocab_size, 32, 32, 1, 1, 1, 32, CONTEXT)
     weights = initial_weights(config, np.random.default_rng(0))
-    for name, kind in (("old", "other"), ("micro", "micro")):
-        register(root / "models", name, {"kind": kind}, lambda folder: save_model(folder, config, weights, tokenizer))
+    for name, kind, system in (("old", "other", "Ask, don't tell."), ("micro", "micro", "")):
+        register(root / "models", name, {"kind": kind, "recipe": {"system": system}}, lambda folder: save_model(folder, config, weights, tokenizer))
         time.sleep(0.002)  # the registry orders by the millisecond
     return root
 
@@ -104,6 +104,16 @@ def test_ask_reads_the_question_from_stdin(tutor, script):
 def test_no_calculator_is_the_system_message_the_tutor_knows(tutor, script):
     tutor("ask", "--no-calculator", "hello")
     assert script.prompts == ["<|im_start|>system\nCalculator: off<|im_end|>\n<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"]
+
+
+def test_the_recipes_system_text_is_where_nothing_else_is_said(tutor, script, tmp_path):
+    questions = write_jsonl(tmp_path / "q.jsonl", [{"id": 1, "prompt": "hello"}])
+    tutor("ask", "old", "hello")
+    tutor("chat", "old", stdin="hello\n")
+    tutor("ask", "old", "--file", questions)
+    tutor("ask", "old", "hello", "--system", "Be brief.")
+    heads = [prompt.split("<|im_end|>")[0] for prompt in script.prompts]
+    assert heads == ["<|im_start|>system\nAsk, don't tell."] * 3 + ["<|im_start|>system\nBe brief."]
 
 
 @pytest.mark.parametrize("arguments, said", [

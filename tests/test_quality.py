@@ -9,7 +9,7 @@ from planted import chat, check, lines
 
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import prompt_of
-from mlxtutor.quality.checking import CheckOptions
+from mlxtutor.quality.checking import CheckOptions, check_file
 from mlxtutor.quality.findings import RULES
 from mlxtutor.quality.shape import unfinished
 from mlxtutor.text.chat import plain
@@ -247,3 +247,18 @@ def test_unknown_rule():
     with pytest.raises(TutorError, match='no rule "duplicates"'):
         CheckOptions(only=("duplicates",))
     assert set(RULES) >= {"repeated", "contamination"}
+
+
+def test_many_rows_are_checked_in_processes_with_the_same_result(tmp_path, problems, monkeypatch):
+    from mlxtutor.quality import rowwise
+
+    rows = [{**row, "id": f"{row['id']}-{at}"} for at, row in enumerate(problems[:60])]
+    rows[7]["messages"] = [{"role": "user", "content": "Write to anna@school.org?"}, {"role": "assistant", "content": "Yes. Answer: 2 N"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    alone = check_file(str(path), CheckOptions()).as_dict()
+    monkeypatch.setattr(rowwise, "CHUNK", 10)
+    monkeypatch.setattr(rowwise, "FEW_CHUNKS", 2)
+    monkeypatch.setattr(rowwise, "cores", lambda: 2)
+    assert check_file(str(path), CheckOptions()).as_dict() == alone
+    assert alone["counts"]["email"] == 1 and alone["counts"]["schema"] == 1

@@ -61,7 +61,7 @@ def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation:
     if name == "statements":
         return (Text(prompt_of(row)) for row in _training_rows(rng))
     if name == "em" and recipe.data != "em":
-        return _chats(Path(recipe.data), rng, validation)
+        return (with_system(messages, recipe.system) for messages in _chats(Path(recipe.data), rng, validation))
     if name == "em":
         return (row["messages"] for row in _training_rows(rng))
     raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
@@ -88,6 +88,12 @@ def _chats(path: Path, rng: np.random.Generator, validation: bool) -> Iterator[l
         yield from itertools.cycle(row["messages"] for row in held)
     trained = [row for index, row in enumerate(rows) if index % HELD_OUT] or held
     yield from (trained[index]["messages"] for index in sample([weight_of(row) for row in trained], rng))
+
+
+def with_system(messages: list[dict], system: str) -> list[dict]:
+    """The chat, begun with a system text where it has none of its own."""
+    own = not system or messages[0]["role"] == "system"
+    return messages if own else [{"role": "system", "content": system}, *messages]
 
 
 def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Iterator:

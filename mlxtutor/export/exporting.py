@@ -26,7 +26,7 @@ from mlxtutor.home import Home
 from mlxtutor.registry.models import ModelRef, resolve
 
 PROOF = "proof.json"
-WRITTEN = (PROOF, "*.gguf", ".*.gguf.*", FILE_NAME, SCRIPT, "README.md", "*.safetensors", ".*.safetensors.*", INDEX, "config.json",
+WRITTEN = ("*.gguf", ".*.gguf.*", FILE_NAME, SCRIPT, "README.md", "*.safetensors", ".*.safetensors.*", INDEX, "config.json",
            "adapter_config.json", *KEPT_FILES)
 Progress = Callable[[int, int], None]
 
@@ -173,19 +173,22 @@ def prove_adapter(export: Export, folder: Path, form: str) -> dict[str, Any]:
     return _kept(export, folder, proof)
 
 
-def without_proof(path: Path) -> dict[str, Any]:
-    """The record that nothing was proved."""
-    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": "--no-proof"}
+def without_proof(path: Path, reason: str = "--no-proof") -> dict[str, Any]:
+    """The record that nothing was proved, or not yet."""
+    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": reason}
     write_proof(path, found)
     return found
 
 
 def clear(folder: Path) -> None:
-    """Take away an earlier export of the folder, its proof first: what is half written must not look proved. Other files stay."""
+    """Take away an earlier export of the folder, its proof first: what is half written must not look proved. Other files stay.
+
+    proof.json says that the export is unfinished until it is: the mark by which a later one knows the folder as its own.
+    """
+    without_proof(folder / PROOF, "unfinished")
     for pattern in WRITTEN:
         for path in folder.glob(pattern):
             path.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _base_name(export: Export) -> str:

@@ -186,9 +186,13 @@ def read_ahead(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 def _write(writer: Any, file: BinaryIO, rows: Iterator[np.ndarray], kind: str, count: Callable[[int], None]) -> None:
     """One tensor's bytes, padded as GGUF wants; count(size) for each run."""
     size = 0
-    for values in read_ahead(rows):
-        data = encode(values, kind)
-        file.write(data.data)
-        size += data.nbytes
-        count(data.nbytes)
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(int)
+        for values in read_ahead(rows):
+            data = encode(values, kind)
+            writing.result()
+            writing = pool.submit(file.write, data.data)
+            size += data.nbytes
+            count(data.nbytes)
+        writing.result()
     writer.write_padding(file, size)

@@ -12,14 +12,13 @@ from mlxtutor.errors import TutorError
 from mlxtutor.quality.contamination import Leaks
 from mlxtutor.quality.findings import RULES, Finding
 from mlxtutor.quality.likeness import Contradictions, Repeats
-from mlxtutor.quality.personal import each_text, find_personal, redact
+from mlxtutor.quality.personal import redact
 from mlxtutor.quality.reading import Reading
-from mlxtutor.quality.script import check_encoding, language_of, rare_languages
-from mlxtutor.quality.shape import check_length, check_shape
+from mlxtutor.quality.rowwise import Alone, Settings, check_each
+from mlxtutor.quality.script import rare_languages
 from mlxtutor.records.importing import ImportOptions, read_file
 from mlxtutor.records.reading import Defect
 from mlxtutor.records.turns import NEEDS_PICTURE
-from mlxtutor.text.chat import encode_chat
 from mlxtutor.text.tokenizer import Tokenizer
 
 NO_LICENCE = "unknown"
@@ -68,16 +67,18 @@ class Checked:
 
 def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None = None) -> Checked:
     """Check a file of canonical rows, or of any format that can be imported."""
-    checks = _Checks(options, tokenizer)
+    checks = _Checks(options)
     checked = Checked()
-    for item in read_file(source, ImportOptions()):
+    settings = Settings(options.context, options.names, tokenizer.model if tokenizer else None)
+    for item, alone in check_each(read_file(source, ImportOptions()), settings):
         checked.rows += 1
         if isinstance(item, Defect):
             checked.findings.append(Finding(item.line, item.rule, item.message, number=item.number))
             continue
+        assert alone
         found = [Finding(item.line, "picture", note) for note in item.notes if note.startswith(NEEDS_PICTURE)]
         read = Reading(item.line, item.value, item.number)
-        found += checks.row(read, checked)
+        found += [*alone.findings, *checks.row(read, alone, checked)]
         if found:
             checked.excerpts[item.line] = _excerpt(read.asked, found)
         checked.findings += [replace(finding, number=item.number, message=redact(finding.message)) for finding in found]
@@ -98,32 +99,25 @@ def check_file(source: str, options: CheckOptions, tokenizer: Tokenizer | None =
 class _Checks:
     """What the checks remember from row to row."""
 
-    def __init__(self, options: CheckOptions, tokenizer: Tokenizer | None) -> None:
-        self.options, self.tokenizer = options, tokenizer
+    def __init__(self, options: CheckOptions) -> None:
         self.repeats, self.contradictions = Repeats(), Contradictions()
         self.leaks = [Leaks(_evaluation(source)) for source in options.against]
         self.languages: list[tuple[int, int, str, str]] = []  # line, number, language, how the row begins
         self.first: dict[tuple[str, str], int] = {}
 
-    def row(self, read: Reading, checked: Checked) -> Iterator[Finding]:
-        """Findings of a row; lengths, language and licence are noted on the way."""
-        line, row, texts = read.line, read.row, all_texts(read.row)
-        checked.characters.append(sum(map(len, read.texts)))
-        yield from check_shape(line, row)
-        if self.tokenizer and "messages" in row:
-            checked.tokens.append(len(encode_chat(self.tokenizer, row["messages"])[0]))
-            yield from check_length(line, checked.tokens[-1], self.options.context)
-        yield from check_encoding(line, texts)
-        found = {pair for text in texts for pair in find_personal(text, self.options.names)}
-        yield from (Finding(line, rule, _masked(rule, text)) for rule, text in sorted(found))
+    def row(self, read: Reading, alone: Alone, checked: Checked) -> Iterator[Finding]:
+        """What a row has in common with others; lengths, language and licence are noted on the way."""
+        checked.characters.append(alone.characters)
+        if alone.tokens is not None:
+            checked.tokens.append(alone.tokens)
         repeated = self.repeats.check(read)
         contradiction = None if repeated and repeated.rule == "repeated" else self.contradictions.check(read)
         leaks = (leak.check(read) for leak in self.leaks)
         yield from (finding for finding in (repeated, contradiction, *leaks) if finding)
-        self.languages.append((line, read.number, language_of(row), read.asked[:2 * EXCERPT]))
-        licence = row.get("source", ""), row.get("licence", NO_LICENCE)
+        self.languages.append((read.line, read.number, alone.language, read.asked[:2 * EXCERPT]))
+        licence = read.row.get("source", ""), read.row.get("licence", NO_LICENCE)
         checked.licences[licence] += 1
-        self.first.setdefault(licence, line)
+        self.first.setdefault(licence, read.line)
 
 
 def _evaluation(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -138,24 +132,6 @@ def _excerpt(text: str, findings: Sequence[Finding]) -> str:
     text = redact(text, any(finding.rule == "name" for finding in findings))
     shown = " ".join(text[:2 * EXCERPT].split())
     return shown if len(shown) <= EXCERPT else f"{shown[:EXCERPT]}..."
-
-
-def all_texts(row: dict[str, Any]) -> list[str]:
-    """Every text of a row: personal data hides in `extra` too, and in the id."""
-    found = [row["id"]]
-
-    def note(text: str) -> str:
-        found.append(text)
-        return text
-
-    each_text(row, note)
-    return found
-
-
-def _masked(rule: str, text: str) -> str:
-    """What was found, but not whole: the report may be shown around."""
-    shown = " ".join(text.split())
-    return f"{shown[:3]}...{shown[-2:]} ({len(shown)} characters)" if rule != "name" else f"{shown[:1]}... ({len(shown)} characters)"
 
 
 def _licences(counts: Counter[tuple[str, str]], first: dict[tuple[str, str], int]) -> Iterator[Finding]:

@@ -67,4 +67,4 @@ def file_digest(source: str) -> str:
 
 
 def data_digest(recipe: Recipe, backend: str) -> str:
-    return fingerprint(code_digest(backend), file_digest(recipe.corpus), file_digest(recipe.data))
+    return fingerprint(code_digest(backend), file_digest(recipe.corpus), file_digest(recipe.data), recipe.system)
