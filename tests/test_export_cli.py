@@ -30,6 +30,7 @@ CONFIG = dataclasses.replace(tiny.CONFIG, max_seq_len=512)
 @pytest.fixture
 def few(monkeypatch):
     """A quick proof."""
+    monkeypatch.setattr("mlxtutor.export.suite.MAX_TOKENS", 24)
     defaults = proofs.Settings.__init__.__defaults__
     monkeypatch.setattr(proofs.Settings.__init__, "__defaults__", (12, 2, *defaults[2:]))
 

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from mlxtutor import backends
-from mlxtutor.config import EvaluationConfig, Recipe, StageConfig
+from mlxtutor.config import Recipe, StageConfig
 from mlxtutor.errors import TutorError
 from mlxtutor.home import Home
 from mlxtutor.records.card import sha256, write_card
@@ -40,7 +40,7 @@ def recipe(tmp_path):
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     stages = (StageConfig("base", {"corpus": 1.0}, 1500), StageConfig("tutor", {"em": 1.0}, 1500))
     files = str(tmp_path / "corpus.txt"), str(tmp_path / "chats.jsonl")
-    return Recipe("tiny", 1, tiny.CONFIG, *files, 20_000, TRAIN, stages, EvaluationConfig())
+    return Recipe("tiny", 1, tiny.CONFIG, *files, tokenizer_characters=20_000, train=TRAIN, stages=stages)
 
 
 @pytest.fixture
