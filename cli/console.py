@@ -29,7 +29,12 @@ def home() -> Home:
 def error(message: str) -> None:
     """One line on stderr."""
     err.print("[bold red]error:[/] ", end="")
-    err.print(" ".join(message.split()), markup=False, soft_wrap=True)
+    err.print(" ".join(message.split()), markup=False, soft_wrap=not err.is_terminal)
+
+
+def note(message: str) -> None:
+    """A line for people on stderr, wrapped between words on a terminal."""
+    err.print(message, markup=False, soft_wrap=not err.is_terminal)
 
 
 def command_line() -> str:

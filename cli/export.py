@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="A model to other runtimes, with a proof that it is the same. Example: tutor export ollama")
 
+SUITE_HELP = "Problems of each generated split of the suite that the proof asks, and all of `others`; 0: no suite."
+SYSTEM_HELP = "The system text; the recipe's by default; a tutor that calculates has its own and takes no other."
 Model = Annotated[str | None, typer.Argument(help="NAME, NAME@VERSION or a directory; the promoted or newest model by default.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to; by default named after the model, here.")]
 Base = Annotated[str | None, typer.Option(help="Of an adapter: its base, where its card doesn't say (a name or a directory).")]
 Type = Annotated[str, typer.Option("--type", help="f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; q4_k_m and the like with llama-quantize.")]
 NoProof = Annotated[bool, typer.Option("--no-proof", help="Don't check the result in llama.cpp; recorded in proof.json.")]
-Problems = Annotated[int, typer.Option("--suite-n", min=0, help="Problems of each split of the suite that the proof asks; 0: none.")]
+Problems = Annotated[int, typer.Option("--suite-n", min=0, help=SUITE_HELP)]
 PROBLEMS = 100
 
 
@@ -35,9 +37,10 @@ def gguf_command(model: Model = None, kind: Type = "q8_0", out: Out = None, base
     from mlxtutor.export import exporting
 
     export = _open(model, base, problems)
-    folder = _folder(out, export, "gguf")
-    files = _written(lambda progress: exporting.export_gguf(export, folder, kind, progress))
-    proof = _skipped(folder, no_proof) or _proved(lambda: exporting.prove_gguf(export, files[0], kind))
+    folder = _folder(out, export, f"{kind}-gguf")
+    _note_calculator(export)
+    files = _written(folder, lambda progress: exporting.export_gguf(export, folder, kind, progress))
+    proof = _proved(folder, no_proof, lambda report: exporting.prove_gguf(export, files[0], kind, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -47,7 +50,7 @@ def ollama_command(
     kind: Type = "q8_0",
     out: Out = None,
     name: Annotated[str | None, typer.Option(help="In Ollama; the model's own by default.")] = None,
-    system: Annotated[str, typer.Option(metavar="TEXT", help="The system text; by default the recipe's.")] = "",
+    system: Annotated[str, typer.Option(metavar="TEXT", help=SYSTEM_HELP)] = "",
     examples: Annotated[Path | None, typer.Option(metavar="ROWS", help="Chats (any file that import reads) as MESSAGE lines.")] = None,
     adapter: Annotated[bool, typer.Option("--adapter", help="The base and the adapter as two files, instead of one merged one.")] = False,
     base: Base = None,
@@ -60,19 +63,24 @@ def ollama_command(
 
     Example: tutor export ollama em-tutor --push
     """
-    from mlxtutor.export import exporting
+    from mlxtutor.export import exporting, ollama_api
 
     export = _open(model, base, problems)
     plan = exporting.plan_ollama(export, name, system, _rows(examples), adapter)
-    for note in plan.notes:
-        console.err.print(f"note: {note}", markup=False, soft_wrap=True)
     folder = _folder(out, export, "ollama")
-    files = _written(lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
-    proof = _skipped(folder, no_proof) or _proved(lambda: exporting.prove_ollama(export, folder, kind))
-    pushed = _push(folder, plan.name) if push and proof["passed"] is not False else None
-    _finish(files, proof, folder, as_json, {"ollama": pushed} if pushed else {})
+    if push:
+        ollama_api.check_running(ollama_api.host_from_environment())
+    for note in plan.notes:
+        console.note(f"note: {note}")
+    files = _written(folder, lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
+    proof = _proved(folder, no_proof, lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
+    if not as_json or proof["passed"] is False:
+        _finish(files, proof, folder, as_json)
+    pushed = {"ollama": _push(folder, plan.name)} if push else {}
+    if as_json:
+        _finish(files, proof, folder, as_json, pushed)
     if not push:
-        console.err.print(f"next: {folder}/ollama-create.sh, then: ollama run {plan.name}", markup=False, soft_wrap=True)
+        console.note(f"next: {folder}/ollama-create.sh, then: ollama run {plan.name}")
 
 
 @app.command("hf")
@@ -92,8 +100,9 @@ def hf_command(
 
     export = _open(model, base, 0)
     folder = _folder(out, export, "hf")
-    files = _written(lambda progress: exporting.export_hf(export, folder, dtype, progress))
-    proof = _skipped(folder, no_proof) or _proved(lambda: exporting.prove_hf(export, folder))
+    _note_calculator(export)
+    files = _written(folder, lambda progress: exporting.export_hf(export, folder, dtype, progress))
+    proof = _proved(folder, no_proof, lambda report: exporting.prove_hf(export, folder, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -114,8 +123,8 @@ def adapter_command(
 
     export = _open(model, base, 0)
     folder = _folder(out, export, f"adapter-{form}")
-    files = _written(lambda progress: exporting.export_adapter(export, folder, form))
-    proof = _skipped(folder, no_proof) or _proved(lambda: exporting.prove_adapter(export, folder, form))
+    files = _written(folder, lambda progress: exporting.export_adapter(export, folder, form))
+    proof = _proved(folder, no_proof, lambda report: exporting.prove_adapter(export, folder, form, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -125,46 +134,67 @@ def _open(model: str | None, base: str | None, problems: int) -> Export:
 
     export = open_export(console.home(), model, base, Settings(), problems)
     on = f" on {export.source.directory}" if export.source.adapter else ""
-    console.err.print(f"{export.id}{on}", markup=False, soft_wrap=True)
+    console.note(f"{export.id}{on}")
     return export
 
 
 def _folder(out: Path | None, export: Export, what: str) -> Path:
     """The folder to write to; one that holds something else than an export is left alone."""
-    from mlxtutor.errors import TutorError
-    from mlxtutor.export.exporting import PROOF
+    from mlxtutor.export.exporting import check_folder
 
     folder = out or Path(f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir()) and not (folder / PROOF).is_file()):
-        raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
+    check_folder(export, folder)
+    if folder.is_dir():
+        console.note(f"the export in {folder} is replaced")
     return folder
 
 
+def _note_calculator(export: Export) -> None:
+    from mlxtutor.export.ollama_folder import computes_inside
+
+    if computes_inside(export.source):
+        console.note("note: outside `tutor chat` and `tutor ask` begin every chat with the system text \"Calculator: off\": other "
+                     "runtimes can't run the calculator, and without that text its numbers are made up")
+
+
 def _rows(examples: Path | None) -> list[dict]:
+    from mlxtutor.errors import TutorError
     from mlxtutor.records.importing import read_all
 
-    return [] if examples is None else [row for row in read_all(str(examples)) if "messages" in row]
+    rows = [] if examples is None else [row for row in read_all(str(examples)) if "messages" in row]
+    if examples is not None and not rows:
+        raise TutorError(f"{examples}: no chats in it (--examples takes rows with questions and answers)")
+    return rows
 
 
-def _written(write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[Path]:
-    """Run a writer with a bar on stderr."""
+def _written(folder: Path, write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[Path]:
+    """Run a writer, alone in its folder, with a bar on stderr once there is something to show."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("writing"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn(compact=True)
-    with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as bar:
-        task = bar.add_task("writing")
-        return write(lambda done, total: bar.update(task, completed=done, total=total))
+    from mlxtutor.export.exporting import alone_in
+
+    columns = TextColumn("writing"), BarColumn(bar_width=20, complete_style="green"), DownloadColumn(), TimeRemainingColumn(compact=True)
+    bar = Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal)
+    task = bar.add_task("writing")
+
+    def update(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        with alone_in(folder):
+            return write(update)
+    finally:
+        bar.stop()
 
 
-def _skipped(folder: Path, no_proof: bool) -> dict[str, Any] | None:
-    from mlxtutor.export.exporting import PROOF, without_proof
+def _proved(folder: Path, no_proof: bool, prove: Callable[[Callable[[str], None]], dict[str, Any]]) -> dict[str, Any]:
+    from mlxtutor.export.exporting import without_proof
 
-    return without_proof(folder / PROOF) if no_proof else None
-
-
-def _proved(prove: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    with console.err.status("proving that it is the same model"):
-        return prove()
+    if no_proof:
+        return without_proof(folder)
+    with console.err.status("proving that it is the same model") as status:
+        return prove(lambda stage: status.update(f"proving that it is the same model: {stage}"))
 
 
 def _push(folder: Path, name: str) -> dict[str, Any]:
@@ -178,17 +208,19 @@ def _push(folder: Path, name: str) -> dict[str, Any]:
         found = push(folder, name, host_from_environment(),
                      lambda status, done, total: bar.update(task, description=status, completed=done, total=total or None))
     for warning in found["warnings"]:
-        console.err.print(f"warning: {warning}", markup=False, soft_wrap=True)
-    console.err.print(f"{name} is in Ollama {found['version']}; it says: {found['answer'][:200]}", markup=False, soft_wrap=True)
+        console.note(f"warning: {warning}")
+    console.note(f"{name} is in Ollama {found['version']}; it says: {found['answer'][:200]}")
     return found
 
 
 def _finish(files: list[Path], proof: dict[str, Any], folder: Path, as_json: bool, more: dict[str, Any] | None = None) -> None:
     """Print the result; a failed proof is an error that names the broken links."""
     from mlxtutor.errors import TutorError
+    from mlxtutor.export.exporting import PROOF
 
     from .proof_view import print_proof
 
+    files = [*files, folder / PROOF]
     if as_json:
         console.print_json({"files": [str(path) for path in files], "folder": str(folder), "proof": proof, **(more or {})})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from . import console
@@ -13,8 +14,29 @@ def print_proof(proof: dict[str, Any]) -> None:
     if proof["passed"] is None:
         console.out.print("not proved (--no-proof)")
         return
-    rows = [[link["name"], "broken" if link["problem"] else "holds", _measured(link["name"], link["figures"])] for link in proof["links"]]
+    rows = [row for link in proof["links"] for row in _rows(link)]
+    if not any(link["name"] == "suite" for link in proof["links"]):
+        rows.append(["suite", "not asked", ""])
     console.out.print(console.table(f"proof, {proof['engine']}", ["link", "", "measured"], rows))
+
+
+def _rows(link: dict[str, Any]) -> Iterator[list[str]]:
+    name, figures = link["name"], link["figures"]
+    held = "broken" if link["problem"] else "holds"
+    if name == "suite":
+        for mode, found in figures.get("modes", {}).items():
+            if found["n"]:
+                shares = f"{_percent(found['source'])} right before, {_percent(found['product'])} after ({found['n']})"
+                yield [f"suite, calculator {mode}", held, shares]
+        yield ["suite, same answers", "", f"{_percent(figures['same_answers'])} of {figures['n']}"]
+        return
+    if name == "answers" and not figures["required"] and figures["different"]:
+        held = "reported"
+    yield [name, held, _measured(name, figures)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _measured(name: str, figures: dict[str, Any]) -> str:
@@ -24,7 +46,8 @@ def _measured(name: str, figures: dict[str, Any]) -> str:
         return f"KL {abs(figures['kl']):.1e} nats, largest difference {figures['max_difference']:.1e}"
     if name == "answers":
         return f"{figures['same']} same, {figures['near_ties']} part at a near tie, {figures['different']} different"
-    if name == "suite":
-        return (f"{100 * figures['source']:.1f} % right before, {100 * figures['product']:.1f} % after "
-                f"({figures['n']} problems, {100 * figures['same_answers']:.0f} % of the answers the same)")
-    return ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in figures.items() if isinstance(value, int))
+    if name == "stop":
+        return ", ".join(figures["ends"])
+    if name == "permutation":
+        return f"{figures['permuted']} matrices" if figures["permuted"] else "none needed"
+    return ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in figures.items() if isinstance(value, int))

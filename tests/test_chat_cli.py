@@ -41,7 +41,8 @@ def home(tokenizer, tmp_path_factory):
     config = ModelConfig(tokenizer.vocab_size, 32, 32, 1, 1, 1, 32, CONTEXT)
     weights = initial_weights(config, np.random.default_rng(0))
     for name, kind, system in (("old", "other", "Ask, don't tell."), ("micro", "micro", "")):
-        register(root / "models", name, {"kind": kind, "recipe": {"system": system}}, lambda folder: save_model(folder, config, weights, tokenizer))
+        card = {"kind": kind, "recipe": {"system": system}}
+        register(root / "models", name, card, lambda folder: save_model(folder, config, weights, tokenizer))
         time.sleep(0.002)  # the registry orders by the millisecond
     return root
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import stat
 
 import checkpoints
@@ -66,12 +67,13 @@ def test_ollama_with_nothing_else_said(tutor, model, few, tmp_path, monkeypatch)
 def test_gguf_as_scripts_ask_for_it(tutor, model, few, tmp_path):
     code, out, _ = tutor("export", "gguf", "em", "--type", "f32", "--out", tmp_path / "out", "--suite-n", 0, "--json")
     document = json.loads(out)
-    assert code == 0 and document["files"] == [str(tmp_path / "out/em-f32.gguf")] and document["proof"]["passed"]
+    assert code == 0 and document["proof"]["passed"]
+    assert document["files"] == [str(tmp_path / "out" / name) for name in ("em-f32.gguf", "README.md", "proof.json")]
     found = {link["name"]: link["figures"] for link in document["proof"]["links"]}
     assert found["probabilities"]["max_difference"] < 1e-4 and "suite" not in found
     code, out, _ = tutor("export", "gguf", "em", "--out", tmp_path / "out", "--no-proof", "--json")
     assert code == 0 and json.loads(out)["proof"]["passed"] is None
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["em-q8_0.gguf", "proof.json"]  # the old one is gone
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "em-q8_0.gguf", "proof.json"]  # the old one is gone
 
 
 def test_the_promoted_model_is_taken(tutor, model, few, tutor_home, tiny_tokenizer, tmp_path):
@@ -185,4 +187,90 @@ def test_what_a_person_put_beside_an_export_stays(tutor, model, tmp_path):
     for _ in range(2):
         assert tutor("export", "gguf", "--out", tmp_path / "out", "--no-proof")[0] == 0
         (tmp_path / "out/notes.txt").write_text("mine")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["em-q8_0.gguf", "notes.txt", "proof.json"]
+        (tmp_path / "out/my-own.gguf").write_text("mine")
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["README.md", "em-q8_0.gguf", "my-own.gguf", "notes.txt", "proof.json"]
+
+
+def test_a_model_is_not_written_over_itself(tutor, model, tmp_path):
+    assert tutor("export", "hf", "--out", tmp_path / "copy", "--no-proof")[0] == 0
+    before = sorted(path.name for path in (tmp_path / "copy").iterdir())
+    code, _, err = tutor("export", "gguf", tmp_path / "copy", "--out", tmp_path / "copy")
+    assert code == 1 and "holds what is exported" in err and sorted(path.name for path in (tmp_path / "copy").iterdir()) == before
+
+
+def test_two_exports_into_one_folder(tutor, model, tmp_path):
+    from mlxtutor.export.exporting import alone_in
+
+    with alone_in(tmp_path / "out"):
+        code, _, err = tutor("export", "gguf", "--out", tmp_path / "out", "--no-proof")
+    assert code == 1 and "another export is writing there" in err
+
+
+def test_push_asks_for_ollama_before_the_work(tutor, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    code, _, err = tutor("export", "ollama", "--out", tmp_path / "out", "--push")
+    assert code == 1 and "ollama serve" in err and not (tmp_path / "out").exists()
+
+
+def test_examples_without_chats(tutor, model, tmp_path):
+    (tmp_path / "notes.txt").write_text("plain text\n")
+    code, _, err = tutor("export", "ollama", "--out", tmp_path / "out", "--examples", tmp_path / "notes.txt")
+    assert code == 1 and "no chats in it" in err and not (tmp_path / "out").exists()
+
+
+def test_proof_json_is_json_for_others(tutor, model, few, tmp_path):
+    def refuse(name):
+        raise AssertionError(name)
+
+    assert tutor("export", "gguf", "--type", "q4_0", "--out", tmp_path / "out", "--suite-n", 0)[0] == 0
+    json.loads((tmp_path / "out/proof.json").read_text(), parse_constant=refuse)
+
+
+def test_k_quants_by_llama_quantize(tutor, few, tmp_path, monkeypatch):
+    """A stand-in that stores what llama-quantize would store otherwise: the way of the files, and that the proof can pass."""
+    base = checkpoints.make("llama", tmp_path / "base", hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64)
+    fake = tmp_path / "bin/llama-quantize"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\ntest \"$3\" = Q4_K_M && cp \"$1\" \"$2\"\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    code, _, err = tutor("export", "gguf", base, "--type", "q4_k_m", "--out", tmp_path / "out")
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "base-q4_k_m.gguf", "proof.json"]
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"init_lora_weights": "pissa_niter_4"}, "changes the base's weights"), ({"r": None}, "r missing"), ({"r": 7}, "says rank 7"),
+    ({"use_dora": True}, "use_dora can't be merged"), ({"alora_invocation_tokens": [1]}, "alora"), ({"bias": "all"}, "bias 'all'")])
+def test_adapters_that_are_no_plain_lora(tutor, tuned, tmp_path, change, message):
+    base, adapter = tuned
+    folder = shutil.copytree(adapter, tmp_path / "adapter")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **change}))
+    code, _, err = tutor("export", "gguf", folder, "--base", base, "--out", tmp_path / "out")
+    assert code == 1 and message in err and not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_finite_are_named(tutor, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    base = checkpoints.make("qwen2", tmp_path / "base")
+    weights = load_file(base / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 4] = np.nan
+    save_file(weights, base / "model.safetensors")
+    for kind in ("f32", "bf16", "q8_0", "q4_0"):
+        code, _, err = tutor("export", "gguf", base, "--type", kind, "--out", tmp_path / "out")
+        assert code == 1 and "blk.1.ffn_up.weight: holds numbers that are not finite" in err
+    assert not list((tmp_path / "out").glob("*.gguf"))
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"hidden_act": "relu"}, "hidden_act 'relu'"), ({"attention_bias": True}, "missing"),
+    ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 2.0, "beta_fast": 16}}, "yarn with {'beta_fast': 16}")])
+def test_what_llama_cpp_computes_otherwise_is_refused(tutor, tmp_path, change, message):
+    base = checkpoints.make("llama", tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, **change}))
+    code, _, err = tutor("export", "gguf", base, "--out", tmp_path / "out")
+    assert code == 1 and message in err and not list((tmp_path / "out").glob("*.gguf"))

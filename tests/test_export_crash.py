@@ -43,7 +43,7 @@ for step in itertools.count(seed):
     ref = register(home.models, "em", {"kind": "micro"}, lambda f: save_model(f, tiny.CONFIG, tiny.model_weights(step), tokenizer))
     promote(home.models, ref.id)
     export_gguf(open_export(home, None, None, Settings()), out, "f32")
-    without_proof(out / "proof.json")
+    without_proof(out)
     for old in [found for found in list_models(home.models) if not found.stable][:-1]:
         remove(home.models, old.id)
 """

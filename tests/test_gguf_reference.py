@@ -44,7 +44,7 @@ def test_bytes_are_those_of_gguf(kind, data):
 @pytest.mark.parametrize("kind", ["q8_0", "bf16"])
 def test_large_tensors_are_divided_rightly(kind):
     values = np.random.default_rng(0).standard_normal((1001, 96)).astype(np.float32)
-    values[0, :32], values[1, :3] = np.arange(32) + .5, [np.nan, np.inf, -np.inf] if kind == "bf16" else 0
+    values[0, :32], values[1] = np.arange(32) + .5, 0
     with np.errstate(all="ignore"):
         wanted = gguf.quants.quantize(values, gguf.GGMLQuantizationType[kind.upper()])
     assert encode(values, kind).tobytes() == np.ascontiguousarray(wanted).tobytes()

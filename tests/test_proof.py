@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 
 import checkpoints
 import numpy as np
@@ -12,6 +14,7 @@ from mlxtutor.export import adapter as adapters
 from mlxtutor.export import architectures, gguf_file
 from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_model
 from mlxtutor.export.merge_check import prove_merged
+from mlxtutor.export.ollama_folder import plan_folder
 from mlxtutor.export.proof import Product, Settings, prove
 from mlxtutor.export.source import Source, open_source
 
@@ -49,8 +52,10 @@ def test_template_changed(made, tmp_path):
 
 def test_stop_dropped(made, tmp_path):
     source = open_source(made["qwen2"])
-    found = problems(proved(source, written(source, tmp_path / "m.gguf"), stops=("<|im_start|>",)))
-    assert found == {"stop": "the Modelfile has no stop <|im_end|>"}
+    planned = plan_folder(source, "tiny").modelfile
+    dropped = dataclasses.replace(planned, parameters=tuple(pair for pair in planned.parameters if pair != ("stop", "<|im_end|>")))
+    found = problems(proved(source, written(source, tmp_path / "m.gguf"), modelfile=dropped, planned=planned))
+    assert found["stop"] == "the Modelfile has no stop <|im_end|>" and set(found) == {"stop", "modelfile"}
 
 
 def test_stop_dropped_in_the_file(made, tmp_path):
@@ -139,3 +144,85 @@ def test_a_merged_directory_that_lost_its_adapter(made, tmp_path):
     assert prove_merged(source, open_source(tmp_path / "good"), FEW)["passed"]
     found = problems(prove_merged(source, open_source(tmp_path / "lost"), FEW))
     assert "not base and adapter together" in found["tensors"] and "the adapter is lost" in found["probabilities"]
+
+
+@pytest.mark.parametrize("changes, link", [
+    ({"system": None}, "modelfile"), ({"system": "Calculator: on"}, "modelfile"), ({"template": "{{ .Prompt }}"}, "ollama template"),
+    ({"parameters": (("temperature", "2"),)}, "stop"), ({"messages": (("user", "a"),)}, "modelfile")])
+def test_what_the_modelfile_says(made, tmp_path, changes, link):
+    source = open_source(made["qwen2"])
+    planned = plan_folder(source, "tiny", "Ask.").modelfile
+    path = written(source, tmp_path / "m.gguf")
+    assert proved(source, path, modelfile=planned, planned=planned)["passed"]
+    if changes.get("template"):
+        planned = dataclasses.replace(planned, **{**changes, "template": planned.template.replace("<|im_start|>user", "<|im_start|>human")})
+    found = problems(proved(source, path, modelfile=dataclasses.replace(planned, **{k: v for k, v in changes.items() if k != "template"}),
+                            planned=planned))
+    assert link in found
+
+
+@pytest.mark.parametrize("change", ["types", "scores", "merges", "tokens"])
+def test_one_entry_of_the_vocabulary(change, made, tmp_path):
+    source = open_source(made["qwen2"] if change != "scores" else checkpoints.make("gemma", tmp_path / "gemma"))
+    whole = source.vocabulary
+    other = {"types": (*whole.types[:-1], 3 if whole.types[-1] == 1 else 1), "scores": (*whole.scores[:300], -5000.0, *whole.scores[301:]),
+             "merges": whole.merges[:-1], "tokens": (*whole.tokens[:-2], "xyzzy", whole.tokens[-1])}[change]
+    found = problems(proved(source, written(source, tmp_path / "m.gguf", dataclasses.replace(whole, **{change: other}))))
+    assert "of " in found["vocabulary"] or "merges, not" in found["vocabulary"]
+
+
+@pytest.mark.parametrize("kind", ["f32", "q8_0"])
+def test_one_row_of_one_tensor(kind, made, tmp_path):
+    source = open_source(made["llama"])
+
+    def rows(plan):
+        for values in source.planned_rows(plan):
+            if plan.name == "blk.0.ffn_up.weight":
+                values[5] = 0
+            yield values
+
+    model = Model(source.shape, source.base.config, source.plans, source.vocabulary, rows, NAMED)
+    write_model(tmp_path / "m.gguf", model, kind)
+    assert problems(prove(source, Product(tmp_path / "m.gguf", kind), FEW))["tensors"] == "blk.0.ffn_up.weight is not the source's"
+
+
+def test_frequencies_of_llama_3_left_out(tmp_path, monkeypatch):
+    rope = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64}
+    source = open_source(checkpoints.make("llama", tmp_path / "base", rope_parameters=rope))
+    assert proved(source, written(source, tmp_path / "m.gguf"))["passed"]
+    monkeypatch.setattr(gguf_file, "rope_factors", lambda *_: None)
+    assert "rope_freqs" in problems(proved(source, written(source, tmp_path / "m.gguf")))["tensors"]
+
+
+def test_a_tokenizer_that_normalises(made, tmp_path):
+    """Real Qwen tokenizers do (NFC); llama.cpp doesn't, so what is normalised already must agree."""
+    base = shutil.copytree(made["qwen2"], tmp_path / "base")
+    document = json.loads((base / "tokenizer.json").read_text())
+    (base / "tokenizer.json").write_text(json.dumps({**document, "normalizer": {"type": "NFC"}}))
+    source = open_source(base)
+    proof = proved(source, written(source, tmp_path / "m.gguf"))
+    assert proof["passed"], problems(proof)
+
+
+def test_a_template_that_asks_for_the_date(made, tmp_path):
+    source = open_source(made["llama"])
+    template = "{% generation %}{{ strftime_now('%d %b %Y') }}{% endgeneration %}\n" + source.vocabulary.chat_template
+    dated = dataclasses.replace(source.vocabulary, chat_template=template)
+    object.__setattr__(source, "__dict__", {**source.__dict__, "vocabulary": dated})
+    assert "template" not in problems(proved(source, written(source, tmp_path / "m.gguf")))
+
+
+def test_small_contexts(tmp_path):
+    source = open_source(checkpoints.make("qwen3", tmp_path / "base", max_position_embeddings=64))
+    assert proved(source, written(source, tmp_path / "m.gguf"))["passed"]
+
+
+@pytest.mark.parametrize("left_out", ["tie_word_embeddings", "rope_parameters"])
+def test_defaults_of_config_json(left_out, made, tmp_path):
+    base = shutil.copytree(made["llama"], tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    config.pop(left_out)
+    (base / "config.json").write_text(json.dumps(config))
+    source = open_source(base)
+    assert proved(source, written(source, tmp_path / "m.gguf"))["passed"]

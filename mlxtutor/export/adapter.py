@@ -20,7 +20,9 @@ from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
 
 PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
 _PEFT_PREFIX = "base_model.model."
-_NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora", "corda_config")
+_NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora",
+              "corda_config", "alora_invocation_tokens")
+_CHANGES_BASE = ("pissa", "olora", "loftq", "corda")  # initialisations that take their part out of the base's weights
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
     if kind != "LORA" or used or config.get("bias", "none") != "none":
         what = f"peft_type {kind}" if kind != "LORA" else ", ".join(used) or f"bias {config['bias']!r}"
         raise TutorError(f"{directory}: {what} can't be merged (allowed: plain LoRA, without trained biases)")
+    start = str(config.get("init_lora_weights", True)).lower()
+    if start.startswith(_CHANGES_BASE):
+        raise TutorError(f"{directory}: init_lora_weights {start!r} changes the base's weights when PEFT loads it (make it plain LoRA: "
+                         "PeftModel.save_pretrained with path_initial_model_for_weight_conversion)")
+    absent = [key for key in ("r", "lora_alpha") if not isinstance(config.get(key), (int, float))]
+    if absent:
+        raise TutorError(f"{directory}/adapter_config.json: {', '.join(absent)} missing")
     rank, alpha = int(config["r"]), float(config["lora_alpha"])
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     halves = {}
@@ -70,7 +79,7 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
         if not match:
             raise TutorError(f"{directory}: {name} is no LoRA matrix (allowed: ...lora_A.weight, ...lora_B.weight)")
         halves[match[1] + ".weight", match[2]] = values
-    return Adapter(_pairs(halves, scale, directory), rank, scale * rank, str(config.get("base_model_name_or_path") or ""))
+    return Adapter(_pairs(halves, scale, rank, directory), rank, scale * rank, str(config.get("base_model_name_or_path") or ""))
 
 
 def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
@@ -84,14 +93,18 @@ def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
             raise TutorError(f"{directory}: {name} is no LoRA matrix (allowed: ...lora_a, ...lora_b)")
         halves[match[1] + ".weight", match[2].upper()] = np.ascontiguousarray(values.T)
     rank, scale = int(settings["rank"]), float(settings["scale"])
-    return Adapter(_pairs(halves, scale, directory), rank, scale * rank, str(config.get("model") or ""))
+    return Adapter(_pairs(halves, scale, rank, directory), rank, scale * rank, str(config.get("model") or ""))
 
 
-def _pairs(halves: dict[tuple[str, str], np.ndarray], scale: float, directory: Path) -> dict[str, Pair]:
+def _pairs(halves: dict[tuple[str, str], np.ndarray], scale: float, rank: int, directory: Path) -> dict[str, Pair]:
     names = list(dict.fromkeys(name for name, _ in halves))
     alone = [name for name in names if (name, "A") not in halves or (name, "B") not in halves]
     if alone or not names:
         raise TutorError(f"{directory}: {alone[0] + ' has one matrix of two' if alone else 'no LoRA matrix in it'}")
+    other = [name for name in names if (halves[name, "A"].shape[:1], halves[name, "B"].shape[1:]) != ((rank,), (rank,))]
+    if other:
+        shapes = f"A {halves[other[0], 'A'].shape}, B {halves[other[0], 'B'].shape}"
+        raise TutorError(f"{directory}: {other[0]} has {shapes}, adapter_config.json says rank {rank}")
     return {name: Pair(halves[name, "A"], halves[name, "B"], scale) for name in names}
 
 

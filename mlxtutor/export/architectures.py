@@ -22,6 +22,7 @@ BLOCK_NAMES = {  # of a layer: Hugging Face's name to GGUF's
 }
 OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 ROPE_KINDS = ("linear", "yarn", "llama3")
+YARN_DEFAULTS = {"attention_factor": None, "beta_fast": 32, "beta_slow": 1, "mscale": None, "mscale_all_dim": None, "truncate": True}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Architecture:
     qkv_bias: bool | None = None
     qk_norm: bool = False
     square_q: bool = False    # llama.cpp takes hidden_size for num_heads * head_dim
+    activations: tuple[str, ...] = ("silu", "swish")  # that llama.cpp computes here
     gelu_table: bool = False  # llama.cpp on CPUs looks its GELU up in a float16 table: log-probabilities are off by 1e-3
     norm_offset: float = 0.0  # what the model adds to its RMSNorm weights when it runs
 
@@ -41,8 +43,8 @@ ARCHITECTURES = {
     "llama": Architecture("llama", permuted=True),
     "mistral": Architecture("llama", permuted=True, qkv_bias=False),
     "qwen2": Architecture("qwen2", qkv_bias=True, square_q=True),
-    "qwen3": Architecture("qwen3", qk_norm=True),
-    "gemma": Architecture("gemma", norm_offset=1.0, gelu_table=True),
+    "qwen3": Architecture("qwen3", qkv_bias=False, qk_norm=True),
+    "gemma": Architecture("gemma", qkv_bias=False, norm_offset=1.0, gelu_table=True, activations=("gelu_pytorch_tanh", "gelu")),
 }
 NOT_IN_LLAMA_CPP = {"nanochat": "llama.cpp and Ollama have no nanochat; it runs in mlx-lm and transformers (tutor export hf)"}
 
@@ -102,6 +104,9 @@ def read_shape(config: dict[str, Any], where: str) -> Shape:
     absent = [key for key in needed if key not in config]
     if absent:
         raise TutorError(f"{where}/config.json: {', '.join(absent)} missing")
+    active, known = config.get("hidden_activation") or config.get("hidden_act", "silu"), ARCHITECTURES[kind].activations
+    if active not in known and "hidden_act" in config:
+        raise TutorError(f"{where}: hidden_act {active!r}, which llama.cpp's {kind} doesn't compute (allowed: {', '.join(known)})")
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     head_dim = config.get("head_dim") or hidden // heads
     if ARCHITECTURES[kind].square_q and heads * head_dim != hidden:
@@ -178,15 +183,18 @@ def metadata(shape: Shape, config: dict[str, Any], where: str) -> dict[str, Any]
         "block_count": shape.layers, "context_length": shape.context, "embedding_length": shape.hidden, "feed_forward_length": shape.ffn,
         "attention.head_count": shape.heads, "attention.head_count_kv": shape.kv_heads,
         "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]), "attention.key_length": shape.head_dim,
-        "attention.value_length": shape.head_dim, "rope.freq_base": float(_rope(config).get("rope_theta", 10000.0)),
+        "attention.value_length": shape.head_dim, "rope.freq_base": float(rope_settings(config).get("rope_theta", 10000.0)),
         "rope.dimension_count": shape.head_dim, "vocab_size": shape.vocab,
     }
-    scaling = _rope(config)
+    scaling = rope_settings(config)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind in ("default", None, "llama3"):
         return keys
     if kind not in ROPE_KINDS:
         raise TutorError(f"{where}: rope scaling {kind!r} can't be exported (allowed: {', '.join(ROPE_KINDS)})")
+    other = {key: scaling[key] for key, usual in YARN_DEFAULTS.items() if kind == "yarn" and scaling.get(key, usual) not in (usual, None)}
+    if other:
+        raise TutorError(f"{where}: yarn with {other} can't be exported (allowed: {YARN_DEFAULTS})")
     keys |= {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
     if kind == "yarn":
         keys["rope.scaling.original_context_length"] = int(scaling.get("original_max_position_embeddings", shape.context))
@@ -198,7 +206,7 @@ def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
 
     Source: transformers' modeling_rope_utils, _compute_llama3_parameters.
     """
-    rope = _rope(config)
+    rope = rope_settings(config)
     if rope.get("rope_type", rope.get("type")) != "llama3":
         return None
     base, factor = float(rope.get("rope_theta", 10000.0)), float(rope["factor"])
@@ -208,7 +216,7 @@ def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
     return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
 
 
-def _rope(config: dict[str, Any]) -> dict[str, Any]:
+def rope_settings(config: dict[str, Any]) -> dict[str, Any]:
     """rope_theta and the scaling, from transformers 5's `rope_parameters` or the two older keys."""
     found = dict(config.get("rope_scaling") or {})
     if config.get("rope_theta"):

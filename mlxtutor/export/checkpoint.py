@@ -101,7 +101,10 @@ def open_checkpoint(directory: Path) -> Checkpoint:
     """Read config.json and the headers; TutorError for what is no model directory or holds tensors that can't be read."""
     config = read_json(directory / "config.json")
     if (directory / INDEX).is_file():
-        names = sorted(set(read_json(directory / INDEX).get("weight_map", {}).values()))
+        index = read_json(directory / INDEX).get("weight_map")
+        if not isinstance(index, dict):
+            raise TutorError(f"{directory}/{INDEX}: weight_map is no object (tensor names to files)")
+        names = sorted(set(index.values()))
     else:
         names = ["model.safetensors"]
     absent = [name for name in names if not (directory / name).is_file()]
@@ -159,6 +162,11 @@ def _headers(path: Path) -> dict[str, Stored]:
             end = max((8 + length + entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TutorError(f"{path}: not a safetensors file ({error})") from None
+    for name, found_one in found.items():
+        begin, until = header[name]["data_offsets"]
+        wanted = math.prod(found_one.shape) * DTYPES[found_one.dtype].itemsize if found_one.dtype in DTYPES else until - begin
+        if until - begin != wanted:
+            raise TutorError(f"{path}: {name} has {until - begin} bytes, its shape {found_one.shape} needs {wanted}")
     if end > size:
         raise TutorError(f"{path}: {size} bytes where its header promises {end} (an unfinished download? get it again)")
     return found
@@ -172,7 +180,12 @@ def _read(found: Stored, start: int = 0, stop: int | None = None) -> np.ndarray:
     with found.path.open("rb", buffering=0) as file:
         file.seek(found.start + start * row * dtype.itemsize)
         values = np.empty((stop - start, *shape[1:]), dtype)
-        file.readinto(values.reshape(-1).view(np.uint8).data)
+        left = values.reshape(-1).view(np.uint8).data
+        while len(left):  # one read of more than 2 GiB stops there
+            got = file.readinto(left)
+            if not got:
+                raise TutorError(f"{found.path}: ends before its tensors do (an unfinished download? get it again)")
+            left = left[got:]
         return values
 
 

@@ -53,13 +53,24 @@ class Engine:
 
     def log_probs(self, ids: Sequence[int], vocab_size: int) -> np.ndarray:
         """(V,) log-probabilities of what follows these ids; -inf for what the engine leaves out."""
-        # an end or a half character would be answered without probabilities: a plain letter is made to come (they are from before)
-        reply = self._post("/completion", {"prompt": list(ids), "n_predict": 1, "n_probs": vocab_size, "temperature": 0, "samplers": [],
-                                           "logit_bias": [[self.letter, 1e6]], "cache_prompt": True, "post_sampling_probs": False})
         found = np.full(vocab_size, -np.inf)
-        for entry in reply["completion_probabilities"][0]["top_logprobs"]:
+        for entry in self._likeliest(ids, vocab_size):
             found[entry["id"]] = entry["logprob"]
         return found
+
+    def greedy(self, ids: Sequence[int], max_tokens: int, ends: frozenset[int]) -> list[int]:
+        """The likeliest continuation, up to and with the id that ends it."""
+        found: list[int] = []
+        while len(found) < max_tokens and not (found and found[-1] in ends):
+            found.append(self._likeliest([*ids, *found], 1)[0]["id"])
+        return found
+
+    def _likeliest(self, ids: Sequence[int], n: int) -> list[dict[str, Any]]:
+        """The n likeliest next tokens. An end or a half character would be answered without probabilities, or not at all: a plain
+        letter is made to come, the probabilities are from before."""
+        reply = self._post("/completion", {"prompt": list(ids), "n_predict": 1, "n_probs": n, "temperature": 0, "samplers": [],
+                                           "logit_bias": [[self.letter, 1e6]], "cache_prompt": True, "post_sampling_probs": False})
+        return reply["completion_probabilities"][0]["top_logprobs"]
 
     def complete(self, ids: Sequence[int], max_tokens: int, stops: Sequence[str] = (), shown: Sequence[str] = ()) -> dict[str, Any]:
         """Greedy continuation. shown: special tokens that appear in the text and so can be stops. {"content", "tokens", ...}."""

@@ -37,7 +37,7 @@ def serve(settings: dict) -> None:
     params.kv_unified = False
     params.fit_params = False
     params.cache_ram_mib = 0
-    params.no_extra_bufts = settings.get("plain", True)
+    params.no_extra_bufts = True
     try:
         server = xllamacpp.Server(params)
         answer.write(json.dumps({"address": server.listening_address, "version": xllamacpp.__version__}) + "\n")

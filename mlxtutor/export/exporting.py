@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from mlxtutor.errors import TutorError
-from mlxtutor.export.adapter import read_adapter
+from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.file_check import Link, check_adapter
-from mlxtutor.export.go_render import render as render_go
 from mlxtutor.export.hf_directory import INDEX, KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.modelfile import FILE_NAME
 from mlxtutor.export.modelfile import load as load_modelfile
 from mlxtutor.export.ollama_api import check_name
-from mlxtutor.export.ollama_folder import ADAPTER_FILE, BASE_FILE, MODEL_FILE, SCRIPT, Folder, computes_inside, plan_folder, write_folder
+from mlxtutor.export.ollama_folder import (
+    ADAPTER_FILE,
+    BASE_FILE,
+    MODEL_FILE,
+    README,
+    SCRIPT,
+    Folder,
+    computes_inside,
+    plan_folder,
+    write_folder,
+    write_page,
+)
 from mlxtutor.export.proof import Product, Settings, document, prove, write_proof
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import check_form, check_type, describe, write_adapter_as, write_gguf
@@ -26,9 +41,9 @@ from mlxtutor.home import Home
 from mlxtutor.registry.models import ModelRef, resolve
 
 PROOF = "proof.json"
-WRITTEN = ("*.gguf", ".*.gguf.*", FILE_NAME, SCRIPT, "README.md", "*.safetensors", ".*.safetensors.*", INDEX, "config.json",
-           "adapter_config.json", *KEPT_FILES)
+HALF_WRITTEN = (".*.gguf.*", ".*.gguf", ".*.safetensors.*")  # what a killed export leaves
 Progress = Callable[[int, int], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,24 +78,26 @@ def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | No
     """model.gguf in the folder."""
     name = export.ref.name
     check_type(kind, export.source)
-    clear(folder)
     path = folder / f"{name}-{kind}.gguf"
-    return [write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)]
+    _begin(folder, [path.name, README])
+    write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)
+    return [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")]
 
 
 def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
     """A model directory. dtype: by default the base's own."""
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
-    clear(folder)
-    return write_hf(export.source, folder, chosen, progress)
+    _begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
+    files = write_hf(export.source, folder, chosen, progress)
+    return [*files, write_page(folder, export.id, export.source, f"mlx_lm.generate --model {folder.name} --prompt QUESTION")]
 
 
 def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
     """The folder that `ollama create` takes."""
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
     check_type(kind, export.source)
-    clear(folder)
+    _begin(folder, [MODEL_FILE, BASE_FILE, ADAPTER_FILE, FILE_NAME, SCRIPT, README])
     files = []
     if plan.modelfile.adapters:
         alone = Source(export.source.base, None, None)
@@ -101,39 +118,34 @@ def plan_ollama(export: Export, name: str | None, system: str, examples: list[di
     return plan_folder(export.source, check_name(name or export.ref.name), own, licence, examples, with_adapter)
 
 
-def prove_gguf(export: Export, path: Path, kind: str) -> dict[str, Any]:
-    """proof.json of one GGUF file, written beside it."""
-    return _prove(export, Product(path, kind))
+def prove_gguf(export: Export, path: Path, kind: str, report: Report) -> dict[str, Any]:
+    """proof.json of one GGUF file, written beside it. report: told what is looked at."""
+    return _prove(export, Product(path, kind), report)
 
 
-def prove_ollama(export: Export, folder: Path, kind: str) -> dict[str, Any]:
+def prove_ollama(export: Export, folder: Path, kind: str, plan: Folder, report: Report) -> dict[str, Any]:
     """proof.json of a folder: what stands in its Modelfile counts."""
     modelfile = load_modelfile(folder / FILE_NAME)
-    stops = tuple(value for name, value in modelfile.parameters if name == "stop")
-    template = modelfile.template or ""
-
-    def render(messages: list[dict]) -> str:
-        return render_go(template, messages)
-
     lora = folder / ADAPTER_FILE if modelfile.adapters else None
-    return _prove(export, Product(folder / modelfile.from_, kind, lora, render, stops))
+    return _prove(export, Product(folder / modelfile.from_, kind, lora, modelfile, plan.modelfile), report)
 
 
-def _prove(export: Export, product: Product) -> dict[str, Any]:
+def _prove(export: Export, product: Product, report: Report) -> dict[str, Any]:
     tutor = _tutor(export)
 
     def suite(engine: Engine) -> Iterator[Link]:
         from mlxtutor.export.suite import measure
 
         if tutor is not None:
+            report("the test suite, asked of both")
             yield measure(engine, tutor, export.problems, product.kind)
 
-    return _kept(export, product.path.parent, prove(export.source, product, export.settings, suite))
+    return _kept(export, product.path.parent, prove(export.source, product, export.settings, suite, report))
 
 
 def _kept(export: Export, folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
     """The proof with what was exported, written into the folder."""
-    whole = {"model": export.id, "digest": export.ref.card.get("digest"), **proof}
+    whole = {"model": export.id, "digest": export.ref.card.get("digest"), **proof, "written": _written(folder)}
     write_proof(folder / PROOF, whole)
     return whole
 
@@ -148,47 +160,80 @@ def _tutor(export: Export) -> Any:
     return open_model(export.source.directory, load(choose("auto")[0]), "float32", export.id)
 
 
-def prove_hf(export: Export, folder: Path) -> dict[str, Any]:
+def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
     """The merged directory against base and adapter, both in mlx-lm: a delta that was lost shows here."""
+    report("the merged model against base and adapter")
     return _kept(export, folder, prove_merged(export.source, open_source(folder), export.settings))
 
 
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
-    clear(folder)
+    _begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
     return write_adapter_as(export.source, folder, form, describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export)))
 
 
-def prove_adapter(export: Export, folder: Path, form: str) -> dict[str, Any]:
+def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:
     """gguf: on its base, in llama.cpp. peft and mlx: read back, it is the same change of the same matrices."""
     if form == "gguf":
         alone = Source(export.source.base, None, None)
         with tempfile.TemporaryDirectory(dir=folder) as work:
             kind = "f32" if export.source.base.dtype("model.embed_tokens.weight") == "F32" else "f16"
             base = write_gguf(alone, Path(work) / BASE_FILE, kind, describe("base", 0, {}))
-            proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings)
+            proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:
         proof = document([check_adapter(export.source, read_adapter(folder))], type="f32", engine="read back")
     return _kept(export, folder, proof)
 
 
-def without_proof(path: Path, reason: str = "--no-proof") -> dict[str, Any]:
+def without_proof(folder: Path, reason: str = "--no-proof") -> dict[str, Any]:
     """The record that nothing was proved, or not yet."""
-    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": reason}
-    write_proof(path, found)
+    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": reason, "written": _written(folder)}
+    write_proof(folder / PROOF, found)
     return found
 
 
-def clear(folder: Path) -> None:
-    """Take away an earlier export of the folder, its proof first: what is half written must not look proved. Other files stay.
+def check_folder(export: Export, folder: Path) -> None:
+    """TutorError for a folder that holds something else than an export, or what this one is made of."""
+    if folder.exists() and not folder.is_dir():
+        raise TutorError(f"{folder}: a file (a folder is expected)")
+    made_of = [export.source.directory, export.source.tokenizer_directory, export.ref.path]
+    for own in made_of:
+        if own.resolve() == folder.resolve():
+            raise TutorError(f"{folder}: holds what is exported ({own}; give another folder with --out)")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / PROOF).is_file():
+        raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
 
-    proof.json says that the export is unfinished until it is: the mark by which a later one knows the folder as its own.
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """No other export writes into the folder meanwhile."""
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"mlxtutor-export-{key}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise TutorError(f"{folder}: another export is writing there (wait for it, or give another folder with --out)") from None
+
+
+def _begin(folder: Path, names: list[str]) -> None:
+    """Take away what an earlier export wrote, its proof first: what is half written must not look proved. Other files stay.
+
+    proof.json says what is written and that it is unfinished: the mark by which a later export knows the folder.
     """
-    without_proof(folder / PROOF, "unfinished")
-    for pattern in WRITTEN:
+    earlier = _written(folder)
+    write_proof(folder / PROOF, {"passed": None, "broken": [], "links": [], "reason": "unfinished", "written": names})
+    for pattern in (*earlier, *HALF_WRITTEN):
         for path in folder.glob(pattern):
             path.unlink()
+
+
+def _written(folder: Path) -> list[str]:
+    """Names, or patterns of names, that the export in the folder wrote."""
+    try:
+        return [str(name) for name in json.loads((folder / PROOF).read_text())["written"] if "/" not in str(name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _base_name(export: Export) -> str:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from mlxtutor.export.adapter import Adapter
-from mlxtutor.export.architectures import TensorPlan, metadata
+from mlxtutor.export.architectures import TensorPlan, metadata, rope_factors
 from mlxtutor.export.gguf_file import tensor_name
-from mlxtutor.export.quantisation import encode, gguf_module, tensor_type
-from mlxtutor.export.source import Source
+from mlxtutor.export.quantisation import TYPES, encode, gguf_module, tensor_type
+from mlxtutor.export.source import CHUNK, Source
+from mlxtutor.export.vocabulary import Vocabulary
 
-SAMPLED = 12       # rows of each matrix
-STRENGTH = 0.02    # of an adapter: how far from 1 its strength in the file may be
+SAMPLED = 12        # rows of a matrix that an adapter's strength is measured on
+CLOSE = 0.9         # cosine between a tensor and its k-quant, which only llama.cpp can write
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,22 @@ def check_file(source: Source, path: Path, kind: str, lora: Path | None = None) 
     """metadata, permutation, tensors, and where there is an adapter, adapter."""
     reader = gguf_module().GGUFReader(path)
     yield _metadata(source, reader)
+    yield _vocabulary(source.vocabulary, reader)
     rows = _Rows(source, reader, kind, merged=lora is None)
     wrong = [plan.name for plan in source.plans if not rows.agree(plan)]
     turned = [name for name in wrong if rows.plan(name).heads and rows.agree(rows.plan(name), permuted=False)]
     yield Link("permutation", f"{len(turned)} of q and k have the checkpoint's order of rows, first {turned[0]}" if turned else "",
                {"permuted": sum(bool(plan.heads) for plan in source.plans)})
     left = [name for name in wrong if name not in turned]
+    factors = rope_factors(source.shape, source.base.config)
     adapted = {tensor_name(name, source.shape) for name in source.adapter.pairs} if source.adapter and lora is None else set()
     strengths = {name: rows.strength(rows.plan(name)) for name in left if name in adapted}
     weak = {name: value for name, value in strengths.items() if value is not None}
-    yield Link("tensors", _describe(rows, [name for name in left if name not in weak]), {"tensors": len(source.plans)})
+    problem = _describe(rows, [name for name in left if name not in weak])
+    found = rows.found.get("rope_freqs.weight")
+    if not np.array_equal([] if found is None else np.asarray(found.data), [] if factors is None else factors):
+        problem = problem or "rope_freqs.weight is not what config.json gives"
+    yield Link("tensors", problem, {"tensors": len(source.plans)})
     if source.adapter:
         yield _adapter(source, lora, weak)
 
@@ -77,6 +84,23 @@ def check_adapter(source: Source, found: Adapter) -> Link:
     return Link("adapter", problem, {"matrices": len(source.adapter.pairs)})
 
 
+def _vocabulary(vocabulary: Vocabulary, reader: Any) -> Link:
+    """Every token with its type and score, and every merge."""
+    wanted: dict[str, list[Any]] = {"tokens": list(vocabulary.tokens), "token_type": list(vocabulary.types)}
+    wanted |= {"scores": [float(np.float32(score)) for score in vocabulary.scores]} if vocabulary.scores else {}
+    wanted |= {"merges": list(vocabulary.merges)} if vocabulary.merges else {}
+    for name, values in wanted.items():
+        field_found = reader.fields.get(f"tokenizer.ggml.{name}")
+        found = field_found.contents() if field_found else []
+        at = next((i for i, (ours, theirs) in enumerate(zip(values, found)) if ours != theirs), None)
+        if at is not None or len(found) != len(values):
+            what = f"{len(found)} {name}, not {len(values)}"
+            if at is not None:
+                what = f"entry {at} of {name} is {found[at]!r}, not {values[at]!r}"
+            return Link("vocabulary", what, {"tokens": len(vocabulary.tokens)})
+    return Link("vocabulary", "", {"tokens": len(vocabulary.tokens), "merges": len(vocabulary.merges)})
+
+
 class _Rows:
     """Rows of a file beside those that its source would give, in the file's type."""
 
@@ -89,24 +113,37 @@ class _Rows:
         return self._plans[name]
 
     def agree(self, plan: TensorPlan, permuted: bool = True, name: str | None = None) -> bool:
-        """Whether the file's tensor (of this name, if another) has the bytes of the source's."""
+        """Whether the file's tensor (of this name, if another) has the bytes of the source's, all of them."""
         tensor = self.found.get(name or plan.name)
         if tensor is None or tuple(int(n) for n in reversed(tensor.shape)) != plan.shape:
             return False
+        if self.kind not in TYPES:
+            return self._close(tensor, plan, permuted)
         kind = tensor_type(plan.name, plan.shape, self.kind)
         if tensor.tensor_type.name.lower() != kind:
             return False
-        return all(np.array_equal(_bytes(tensor, plan.shape, row), encode(self.expected(plan, row, permuted), kind))
-                   for row in _sample(plan))
+        step = plan.shape[0] if len(plan.shape) == 1 else max(1, CHUNK // plan.shape[-1])
+        spans = ((start, start + step) for start in range(0, plan.shape[0], step))
+        return all(np.array_equal(_bytes(tensor, plan.shape, *span), encode(self.expected(plan, *span, permuted), kind)) for span in spans)
 
-    def expected(self, plan: TensorPlan, row: int, permuted: bool = True) -> np.ndarray:
-        """One row of the source as the file should have it (a vector: all of it)."""
+    def _close(self, tensor: Any, plan: TensorPlan, permuted: bool) -> bool:
+        """Of a k-quant: sampled rows point where the source's do."""
+        quants = gguf_module().quants
+        for row in _sample(plan):
+            stop = plan.shape[0] if len(plan.shape) == 1 else row + 1
+            ours = self.expected(plan, row, stop, permuted).reshape(-1)
+            theirs = quants.dequantize(_bytes(tensor, plan.shape, row, stop).view(np.uint8)[None], tensor.tensor_type).reshape(-1)
+            lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+            if lengths and float(ours @ theirs) / lengths < CLOSE or not lengths and (ours.any() or theirs.any()):
+                return False
+        return True
+
+    def expected(self, plan: TensorPlan, start: int, stop: int, permuted: bool = True) -> np.ndarray:
+        """Rows [start, stop) of the source as the file should have them (of a vector: all of it)."""
         rows = self.source.rows if self.merged else self.source.base.rows
-        if len(plan.shape) == 1:
-            values = rows(plan.source)
-            return (values[_order(plan)] if plan.heads and permuted else values) + np.float32(plan.offset)
-        at = int(_order(plan)[row]) if plan.heads and permuted else row
-        return rows(plan.source, at, at + 1)
+        if plan.heads and permuted:
+            return rows(plan.source)[_order(plan)[start:stop]]
+        return rows(plan.source, start, min(stop, plan.shape[0])) + np.float32(plan.offset)
 
     def strength(self, plan: TensorPlan) -> float | None:
         """How much of the adapter is in the file's tensor, 1 for all; None where something else is wrong with it."""
@@ -119,7 +156,7 @@ class _Rows:
         for row in _sample(plan):
             at = int(_order(plan)[row]) if plan.heads else row
             delta = pair.delta(at, at + 1)[0]
-            data = _bytes(tensor, plan.shape, row)
+            data = _bytes(tensor, plan.shape, row, row + 1)
             values = gguf.quants.dequantize(data.view(np.uint8)[None], tensor.tensor_type).reshape(-1)
             found = values - self.source.base.rows(plan.source, at, at + 1)[0]
             share = float(found @ delta) / max(float(delta @ delta), 1e-30)
@@ -143,9 +180,9 @@ def _sample(plan: TensorPlan) -> list[int]:
     return sorted(set(np.linspace(0, plan.shape[0] - 1, SAMPLED).astype(int).tolist()))
 
 
-def _bytes(tensor: Any, shape: tuple[int, ...], row: int) -> np.ndarray:
+def _bytes(tensor: Any, shape: tuple[int, ...], start: int, stop: int) -> np.ndarray:
     data = np.asarray(tensor.data)
-    return (data if len(shape) == 1 else data[row]).reshape(-1).view(np.uint8)
+    return (data if len(shape) == 1 else data[start:stop]).reshape(-1).view(np.uint8)
 
 
 def _describe(rows: _Rows, wrong: list[str]) -> str:

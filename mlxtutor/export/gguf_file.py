@@ -28,7 +28,6 @@ class Description:
     licence: str = ""
     base_models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def write_model(path: Path, model: Model, kind: str, progress: Callable[[int, in
     total = sum(encoded_size(plan.shape, chosen) for plan, chosen in plans)
     with _opened(writer, path) as file:
         if factors is not None:
-            _write(writer, file, iter([factors]), "f32", lambda size: None)
+            _write(writer, file, "rope_freqs.weight", iter([factors]), "f32", lambda size: None)
         done = 0
 
         def count(size: int) -> None:
@@ -73,7 +72,7 @@ def write_model(path: Path, model: Model, kind: str, progress: Callable[[int, in
                 progress(done, total)
 
         for plan, chosen in plans:
-            _write(writer, file, model.rows(plan), chosen, count)
+            _write(writer, file, plan.name, model.rows(plan), chosen, count)
 
 
 def write_adapter(path: Path, adapter: Adapter, shape: Shape, description: Description) -> None:
@@ -95,8 +94,8 @@ def write_adapter(path: Path, adapter: Adapter, shape: Shape, description: Descr
     for name, values in tensors:
         _announce(writer, name, values.shape, "f32")
     with _opened(writer, path) as file:
-        for _, values in tensors:
-            _write(writer, file, iter([values]), "f32", lambda size: None)
+        for name, values in tensors:
+            _write(writer, file, name, iter([values]), "f32", lambda size: None)
 
 
 def tensor_name(source: str, shape: Shape) -> str:
@@ -134,8 +133,7 @@ def add_vocabulary(writer: Any, vocabulary: Vocabulary) -> None:
 
 def _describe(writer: Any, description: Description) -> None:
     writer.add_name(description.name)
-    for value, add in ((description.version, writer.add_version), (description.licence, writer.add_license),
-                       (description.description, writer.add_description)):
+    for value, add in ((description.version, writer.add_version), (description.licence, writer.add_license)):
         if value:
             add(value)
     if description.base_models:
@@ -174,6 +172,14 @@ def _opened(writer: Any, path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def named_encode(name: str, values: np.ndarray, kind: str) -> np.ndarray:
+    """encode, with the tensor named where it can't be."""
+    try:
+        return encode(values, kind)
+    except TutorError as error:
+        raise TutorError(f"{name}: {error}") from None
+
+
 def read_ahead(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """The same runs, the next one read while one is worked on."""
     with ThreadPoolExecutor(1) as pool:
@@ -183,13 +189,13 @@ def read_ahead(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             yield values
 
 
-def _write(writer: Any, file: BinaryIO, rows: Iterator[np.ndarray], kind: str, count: Callable[[int], None]) -> None:
+def _write(writer: Any, file: BinaryIO, name: str, rows: Iterator[np.ndarray], kind: str, count: Callable[[int], None]) -> None:
     """One tensor's bytes, padded as GGUF wants; count(size) for each run."""
     size = 0
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(int)
         for values in read_ahead(rows):
-            data = encode(values, kind)
+            data = named_encode(name, values, kind)
             writing.result()
             writing = pool.submit(file.write, data.data)
             size += data.nbytes

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.export.architectures import plan_tensors
-from mlxtutor.export.quantisation import encode, encoded_size
+from mlxtutor.export.architectures import ARCHITECTURES, plan_tensors
+from mlxtutor.export.gguf_file import named_encode
+from mlxtutor.export.quantisation import encoded_size
 from mlxtutor.export.source import Source, check_rounding
 from mlxtutor.files import open_atomic, write_atomic
 
@@ -32,7 +33,8 @@ def check_dtype(source: Source, dtype: str) -> None:
     """TutorError for a dtype that isn't known or would lose the adapter, and for tensors that don't fit config.json."""
     if dtype not in DTYPES:
         raise TutorError(f'unknown dtype "{dtype}" (allowed: {", ".join(DTYPES)})')
-    plan_tensors(source.shape, source.base.shapes, str(source.directory))
+    if source.base.config.get("model_type") in ARCHITECTURES:
+        plan_tensors(source.shape, source.base.shapes, str(source.directory))
     check_rounding(source, DTYPES[dtype])
 
 
@@ -55,7 +57,7 @@ def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None
 def _write_shards(source: Source, folder: Path, kind: str, progress: Progress | None) -> list[Path]:
     """The weights as one file, or several of at most SHARD_BYTES with their index."""
     shapes = source.base.shapes
-    names = [name for name in shapes if not (source.shape.tied and name == "lm_head.weight")]
+    names = [name for name in shapes if not (source.base.config.get("tie_word_embeddings") and name == "lm_head.weight")]
     sizes = {name: encoded_size(shapes[name], kind) for name in names}
     shards = _divide(names, sizes)
     total, done, files = sum(sizes.values()), 0, []
@@ -99,6 +101,6 @@ def _write_shard(source: Source, path: Path, sizes: dict[str, int], kind: str, c
         file.write(len(text).to_bytes(8, "little") + text)
         for name in sizes:
             for values in source.chunks(name):
-                data = encode(values, kind)
+                data = named_encode(name, values, kind)
                 file.write(data.data)
                 count(data.nbytes)

@@ -57,6 +57,11 @@ def host_from_environment(environment: Mapping[str, str] = os.environ) -> str:
     return str(_server(environment.get("OLLAMA_HOST", "").strip().strip("\"'").strip()))
 
 
+def check_running(host: str) -> str:
+    """Ollama's version; TutorError where none answers."""
+    return str(_json(_server(host), "GET", "/api/version").get("version", ""))
+
+
 def check_name(name: str) -> str:
     """The name, as Ollama takes it; TutorError where it doesn't."""
     if not _NAME.fullmatch(name):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export import modelfile as grammar
+from mlxtutor.export.architectures import ARCHITECTURES
 from mlxtutor.export.go_template import GoTemplate, derive
 from mlxtutor.export.modelfile import FILE_NAME, Modelfile
 from mlxtutor.export.source import Source
@@ -17,6 +18,7 @@ from mlxtutor.text.chat import plain
 from mlxtutor.text.tokenizer import SPECIALS
 
 MODEL_FILE, BASE_FILE, ADAPTER_FILE, SCRIPT = "model.gguf", "base.gguf", "adapter.gguf", "ollama-create.sh"
+README = "README.md"
 TEMPERATURE, TOP_P = "0.2", "0.9"
 LARGEST_CONTEXT = 32768  # tokens: the memory for keys and values is taken when the model is loaded
 ADAPTER_CAVEAT = "Ollama's releases from 0.34.1 refuse ADAPTER; without --adapter the export is one merged file that all releases take"
@@ -24,16 +26,19 @@ ADAPTER_CAVEAT = "Ollama's releases from 0.34.1 refuse ADAPTER; without --adapte
 
 @dataclass(frozen=True)
 class Folder:
-    """What the Modelfile says. name: for `ollama create`."""
+    """What the Modelfile says. name: for `ollama create`; notes: what its user must know; details: where Ollama's prompt differs."""
 
     name: str
     template: GoTemplate
     modelfile: Modelfile
     notes: tuple[str, ...]
+    details: tuple[str, ...]
 
 
 def computes_inside(source: Source) -> bool:
     """Whether the tutor calls a calculator in the middle of its answers."""
+    if source.base.config.get("model_type") not in ARCHITECTURES:
+        return False
     return set(SPECIALS) <= set(source.vocabulary.tokens)
 
 
@@ -44,7 +49,7 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
     if not vocabulary.chat_template:
         raise TutorError(f"{source.directory}: no chat template for Ollama to ask it by (a base model? tutor export gguf writes it)")
     template = derive(vocabulary.chat_template, bos=vocabulary.token("bos"), eos=vocabulary.token("eos"))
-    notes = list(template.notes)
+    notes = []
     if computes_inside(source):
         if system:
             raise TutorError(f"--system {system!r}: this tutor computes inside its answers, which Ollama can't do for it; "
@@ -52,6 +57,7 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
         system = CALCULATOR_OFF
         notes.append(f"Ollama can't run the calculator: SYSTEM is {CALCULATOR_OFF!r}, the tutor gives law, expression and unit and leaves "
                      "the evaluation to the student")
+    notes += [note for note in template.notes if "special token" not in note]
     if system and not template.takes_system:
         raise TutorError(f"{source.directory}: its chat template has no place for a system text (leave --system out)")
     if with_adapter:
@@ -63,12 +69,12 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
                           adapters=(f"./{ADAPTER_FILE}",) if with_adapter else (), parameters=tuple(parameters),
                           license=(licence,) if licence else (), messages=_messages(examples))
     grammar.render(modelfile)
-    return Folder(name, template, modelfile, tuple(notes))
+    return Folder(name, template, modelfile, tuple(notes), tuple(template.notes))
 
 
 def write_folder(folder: Path, plan: Folder, title: str) -> list[Path]:
     """Modelfile, script and README; the GGUF files are written before."""
-    texts = {FILE_NAME: grammar.render(plan.modelfile), SCRIPT: _script(plan.name), "README.md": _readme(plan, title)}
+    texts = {FILE_NAME: grammar.render(plan.modelfile), SCRIPT: _script(plan.name), README: _readme(plan, title)}
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     (folder / SCRIPT).chmod(0o755)
@@ -79,6 +85,19 @@ def _messages(examples: Sequence[dict]) -> tuple[tuple[str, str], ...]:
     """Chat rows as MESSAGE lines."""
     messages = (message for row in examples for message in row["messages"] if message["role"] != "system")
     return tuple((message["role"], plain(message["content"])) for message in messages)
+
+
+def write_page(folder: Path, title: str, source: Source, command: str) -> Path:
+    """README.md of a file or directory for other runtimes: what to run, and what a tutor that calculates needs."""
+    text = f"# {title}\n\n```sh\n{command}\n```\n\n`proof.json` says how it was checked that this is the same model.\n"
+    if computes_inside(source):
+        text += f"""
+This tutor calls a calculator inside its answers, which only our runtime has (`tutor chat {folder.name}`). Anywhere else begin
+every chat with the system text `{CALCULATOR_OFF}`: it then gives law, expression and unit, and leaves the evaluation to the
+student. Without it the numbers that it writes after `<|result|>` are made up.
+"""
+    write_atomic(folder / README, text.encode())
+    return folder / README
 
 
 def _script(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Any
 
 from mlxtutor.export import engine as llama
 from mlxtutor.export.file_check import Link, check_file
+from mlxtutor.export.go_render import render as render_go
 from mlxtutor.export.likeness import Likeness, Tolerance, compare_answers, compare_probabilities, tolerance
+from mlxtutor.export.modelfile import Modelfile
 from mlxtutor.export.reference import Reference, load_reference
 from mlxtutor.export.samples import problem_chats, random_chats, random_texts
 from mlxtutor.export.source import Source
 from mlxtutor.export.source_tokenizer import SourceTokenizer
 from mlxtutor.files import write_atomic
 
+SPARE = 2             # tokens of the context that the engine keeps for itself
 ANSWER_TOKENS = 48    # of the greedy answers
 NOT_THINKING = "{% set enable_thinking = false %}{{ '' }}"  # as Ollama's template is derived
 CONTEXT = 2048        # tokens, at most: of the engine
@@ -38,25 +42,31 @@ class Settings:
 
 @dataclass(frozen=True)
 class Product:
-    """What was written. lora: a GGUF adapter on the file; go_render and stops: of an Ollama folder."""
+    """What was written. lora: a GGUF adapter on the file. Of an Ollama folder: what its Modelfile says, and what it should say."""
 
     path: Path
     kind: str
     lora: Path | None = None
-    go_render: Callable[[list[dict]], str] | None = None
-    stops: tuple[str, ...] | None = None
+    modelfile: Modelfile | None = None
+    planned: Modelfile | None = None
 
 
-def prove(source: Source, product: Product, settings: Settings,
-          extra: Callable[[llama.Engine], Iterator[Link]] | None = None) -> dict[str, Any]:
-    """Load the product in llama.cpp and compare; the document of proof.json. extra: further links, with the engine running."""
-    links = list(check_file(source, product.path, product.kind, product.lora))
+def prove(source: Source, product: Product, settings: Settings, extra: Callable[[llama.Engine], Iterator[Link]] | None = None,
+          report: Callable[[str], None] = lambda stage: None) -> dict[str, Any]:
+    """Load the product in llama.cpp and compare; the document of proof.json. extra: further links, with the engine running.
+
+    report: told what is looked at.
+    """
+    report("what stands in the file")
+    links = [*check_file(source, product.path, product.kind, product.lora), *_modelfile(product)]
     tokenizer = SourceTokenizer(source.tokenizer_directory, source.vocabulary)
     context = min(CONTEXT, source.shape.context)
     version = ""
     with llama.running(product.path, context, product.lora, path=settings.engine_path) as engine:
         version = engine.version
+        report("texts and chats")
         links += _text_links(engine, source, tokenizer, product, settings.texts)
+        report("probabilities and answers")
         links += _model_links(engine, source, tokenizer, product, settings.prompts, context)
         links += list(extra(engine)) if extra else []
     return document(links, type=product.kind, file=product.path.name, engine=f"xllamacpp {version}")
@@ -76,29 +86,27 @@ def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer
     """Texts, chats and the BOS, as ids."""
     yield _tokens(engine, source, tokenizer, n)
     if source.vocabulary.chat_template:
-        chats = [chat for chat in random_chats(n, system=_takes_system(tokenizer))]
+        form = source.vocabulary.normalisation
+        chats = [[{**message, "content": _normalised(message["content"], form)} for message in chat]
+                 for chat in random_chats(n, system=_takes_system(tokenizer))]
         yield _templates(engine, tokenizer, chats)
         yield _bos(engine, source, tokenizer, chats)
-        if product.go_render:
-            yield _go_template(engine, source, tokenizer, product.go_render, chats)
+        if product.modelfile and product.modelfile.template:
+            yield _go_template(engine, tokenizer, product.modelfile, chats)
 
 
 def _tokens(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, n: int) -> Link:
-    texts = random_texts(n)
-    left_out = 0
-    if source.vocabulary.normalisation:  # llama.cpp doesn't normalise: what is normalised already must agree
-        kept = [text for text in texts if _normalised(text, source.vocabulary.normalisation)]
-        left_out, texts = len(texts) - len(kept), kept
+    form = source.vocabulary.normalisation
+    texts = [_normalised(text, form) for text in random_texts(n)]
     found = engine.map(engine.tokenize, texts)
     wrong = [text for text, ids in zip(texts, found) if ids != tokenizer.encode(text)]
     problem = f"{len(wrong)} of {len(texts)} texts have other ids, first {wrong[0]!r}" if wrong else ""
-    return Link("tokenizer", problem, {"texts": len(texts), "equal": len(texts) - len(wrong), "not_normalised": left_out})
+    return Link("tokenizer", problem, {"texts": len(texts), "equal": len(texts) - len(wrong), "normalised_first": form})
 
 
-def _normalised(text: str, form: str) -> bool:
-    import unicodedata
-
-    return unicodedata.is_normalized(form, text)  # type: ignore[arg-type]
+def _normalised(text: str, form: str) -> str:
+    """The text as the source's tokenizer would make it; llama.cpp doesn't normalise, so what is normalised already must agree."""
+    return unicodedata.normalize(form, text) if form else text  # type: ignore[arg-type]
 
 
 def _takes_system(tokenizer: SourceTokenizer) -> bool:
@@ -114,7 +122,8 @@ def _templates(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[lis
     """The template in the file, rendered by llama.cpp, against the source's."""
     bos = tokenizer.vocabulary.token("bos")
     found = engine.map(engine.render, chats)
-    wrong = [i for i, (chat, text) in enumerate(zip(chats, found)) if text.removeprefix(bos) != tokenizer.render(chat).removeprefix(bos)]
+    wanted = [tokenizer.render(chat).removeprefix(bos) for chat in chats]
+    wrong = [i for i, (text, right) in enumerate(zip(found, wanted)) if text.removeprefix(bos) != right]
     problem = f"{len(wrong)} of {len(chats)} chats are rendered otherwise, first {found[wrong[0]][:120]!r}" if wrong else ""
     return Link("template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
 
@@ -133,23 +142,34 @@ def _bos(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, chats
     return Link("bos", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
 
 
-def _go_template(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, render: Callable[[list[dict]], str],
-                 chats: list[list[dict]]) -> Link:
-    """Ollama's template: what it makes of a chat has the source's ids."""
-    found = engine.map(engine.tokenize_whole, [render(chat) for chat in chats])
-    wrong = [i for i, (ids, chat) in enumerate(zip(found, chats)) if ids != tokenizer.encode(tokenizer.render(chat, NOT_THINKING))]
+def _go_template(engine: llama.Engine, tokenizer: SourceTokenizer, modelfile: Modelfile, chats: list[list[dict]]) -> Link:
+    """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM before it where it has none, has the source's ids."""
+    own = [{"role": "system", "content": modelfile.system}] if modelfile.system else []
+    whole = [chat if chat[0]["role"] == "system" else own + chat for chat in chats]
+    rendered = [render_go(modelfile.template or "", chat, system=modelfile.system or "") for chat in chats]
+    wanted = [tokenizer.encode(tokenizer.render(chat, NOT_THINKING, clock=False)) for chat in whole]
+    wrong = [ids for ids, right in zip(engine.map(engine.tokenize_whole, rendered), wanted) if ids != right]
     problem = f"{len(wrong)} of {len(chats)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
     return Link("ollama template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
+
+
+def _modelfile(product: Product) -> Iterator[Link]:
+    """What the Modelfile on the disk says is what was worked out for it."""
+    if product.modelfile and product.planned:
+        fields = [item.name for item in dataclasses.fields(Modelfile)]
+        wrong = [name for name in fields if getattr(product.modelfile, name) != getattr(product.planned, name)]
+        shown = f"{wrong[0]} is {getattr(product.modelfile, wrong[0])!r}, not {getattr(product.planned, wrong[0])!r}" if wrong else ""
+        yield Link("modelfile", shown, {"fields": len(fields)})
 
 
 def _model_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, product: Product, prompts: int,
                  context: int) -> Iterator[Link]:
     """Probabilities, greedy answers, and what ends them."""
     reference = load_reference(source)
-    limits = tolerance(product.kind, reference.dtype, source.shape.architecture.gelu_table)
+    limits = tolerance(product.kind, reference.dtype, source.shape.layers, source.shape.architecture.gelu_table)
     ids = held_out(source, tokenizer, prompts, context)
     ends = frozenset(source.vocabulary.ends)
-    answers = [reference.greedy(prompt, min(ANSWER_TOKENS, context - len(prompt)), ends) for prompt in ids]
+    answers = [reference.greedy(prompt, min(ANSWER_TOKENS, context - len(prompt) - SPARE), ends) for prompt in ids]
     likeness = compare_probabilities(engine, reference, ids, answers, source.shape.vocab)
     yield Link("probabilities", _too_far(likeness, limits, source), {**dataclasses.asdict(likeness), "source_dtype": reference.dtype,
                                                                      "tolerance": dataclasses.asdict(limits)})
@@ -169,7 +189,7 @@ def held_out(source: Source, tokenizer: SourceTokenizer, n: int, context: int) -
 
 def _too_far(likeness: Likeness, limits: Tolerance, source: Source) -> str:
     far = []
-    if likeness.max_difference > limits.max_difference:
+    if limits.max_difference is not None and likeness.max_difference > limits.max_difference:
         far.append(f"log-probabilities differ by up to {likeness.max_difference:.2g} (allowed {limits.max_difference:.2g})")
     if likeness.kl > limits.kl:
         far.append(f"KL {likeness.kl:.2g} nats (allowed {limits.kl:.2g})")
@@ -182,7 +202,7 @@ def _answers(engine: llama.Engine, reference: Reference, ids: list[list[int]], a
     same = compare_answers(engine, reference, ids, answers, ends)
     wrong = same.different if limits.answers else 0
     problem = f"{wrong} of {len(ids)} greedy answers are others, without a near tie where they part" if wrong else ""
-    return Link("answers", problem, dataclasses.asdict(same))
+    return Link("answers", problem, {**dataclasses.asdict(same), "required": limits.answers})
 
 
 def _ends(engine: llama.Engine, source: Source, product: Product) -> Link:
@@ -191,6 +211,7 @@ def _ends(engine: llama.Engine, source: Source, product: Product) -> Link:
     wanted = {vocabulary.tokens[end] for end in vocabulary.ends}
     missing = sorted(vocabulary.tokens[end] for end in vocabulary.ends if not engine.ends_at(end))
     problem = f"{', '.join(missing)} does not end an answer in llama.cpp" if missing else ""
-    if not problem and product.stops is not None and (absent := sorted(wanted - set(product.stops))):
+    stops = [value for name, value in product.modelfile.parameters if name == "stop"] if product.modelfile else None
+    if not problem and stops is not None and (absent := sorted(wanted - set(stops))):
         problem = f"the Modelfile has no stop {', '.join(absent)}"
-    return Link("stop", problem, {"ends": sorted(wanted), "stops": list(product.stops) if product.stops is not None else None})
+    return Link("stop", problem, {"ends": sorted(wanted), "stops": stops})

@@ -25,6 +25,10 @@ F16_LARGEST = 65504.0
 BELOW_HALF = np.nextafter(np.float32(.5), np.float32(0))  # with .5 the float just below .5 would round up
 
 
+class NotFinite(TutorError):
+    """Weights with a NaN or an infinity."""
+
+
 def gguf_module() -> Any:
     """The container format's library, from the extra `export`."""
     try:
@@ -52,6 +56,8 @@ def encoded_size(shape: tuple[int, ...], kind: str) -> int:
 
 def encode(values: np.ndarray, kind: str) -> np.ndarray:
     """Rows -> their bytes as uint8, one dimension. values: float32, or bfloat16 as its bits in uint16."""
+    if kind != "q8_0" and not _finite(values):
+        raise NotFinite("holds numbers that are not finite")
     if values.dtype == np.uint16:
         if kind == "bf16":
             return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
@@ -69,6 +75,12 @@ def encode(values: np.ndarray, kind: str) -> np.ndarray:
         return _in_pieces(values.reshape(-1), *FAST[kind])
     gguf = gguf_module()
     return gguf.quants.quantize(values, gguf.GGMLQuantizationType[kind.upper()]).reshape(-1)
+
+
+def _finite(values: np.ndarray) -> bool:
+    if values.dtype == np.uint16:
+        return not ((values & np.uint16(0x7F80)) == 0x7F80).any()
+    return bool(np.isfinite(values).all())
 
 
 def from_bfloat16(bits: np.ndarray) -> np.ndarray:
@@ -110,10 +122,12 @@ def _write_q8_0(values: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> Non
         scales = scratch[:values.size // BLOCK]
         function = found.q8_0_of_bf16 if values.dtype == np.uint16 else found.q8_0_of_f32
         function(values.ctypes.data, scales.size, out.ctypes.data, scales.ctypes.data)
+        _check_scales(scales)
         out.view(np.uint16).reshape(-1, BLOCK // 2 + 1)[:, 0] = scales.astype(np.float16).view(np.uint16)
         return
     blocks, scaled = values.reshape(-1, BLOCK), scratch.reshape(-1, BLOCK)
     scale = np.abs(blocks, out=scaled).max(axis=1, keepdims=True) / np.float32(127)
+    _check_scales(scale)
     inverse = np.zeros_like(scale)
     np.divide(np.float32(1), scale, out=inverse, where=scale != 0)
     np.copysign(BELOW_HALF, blocks, out=scaled)
@@ -124,14 +138,16 @@ def _write_q8_0(values: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> Non
     view[:, 2:].view(np.int8)[:] = product  # the cast cuts towards zero
 
 
+def _check_scales(scales: np.ndarray) -> None:
+    """A number that isn't finite makes its block's scale one that isn't."""
+    if not np.isfinite(scales).all():
+        raise NotFinite("holds numbers that are not finite")
+
+
 def _write_bf16(values: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:
-    """Rounded to the nearest, ties to even; a NaN stays one."""
+    """Rounded to the nearest, ties to even."""
     bits = values.view(np.uint32)
-    rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
-    nan = np.isnan(values)
-    if nan.any():
-        rounded[nan] = (bits[nan] >> np.uint32(16)) | np.uint32(64)
-    out.view(np.uint16)[:] = rounded
+    out.view(np.uint16)[:] = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
 
 
 Write = Callable[[np.ndarray, np.ndarray, np.ndarray], None]

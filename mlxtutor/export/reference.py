@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import write_mlx
+from mlxtutor.export.architectures import rope_settings
 from mlxtutor.export.source import Source
 from mlxtutor.machine import memory_bytes
 
@@ -57,9 +59,15 @@ def load_reference(source: Source) -> Reference:
     from mlx_lm.tuner.utils import load_adapters
     from mlx_lm.utils import load_model
 
-    import mlxtutor.mlx_backend  # noqa: F401  (on Linux it brings a fast BLAS to MLX)
-
-    model, _ = load_model(source.directory, lazy=True, model_config=_rope_keys(source.base.config))
+    try:
+        import mlxtutor.mlx_backend  # noqa: F401, I001  (on Linux it brings a fast BLAS to MLX)
+        import mlx.core as mx
+        from mlx.utils import tree_map
+        from mlx_lm.tuner.utils import load_adapters
+        from mlx_lm.utils import load_model
+    except ImportError as error:
+        raise TutorError(f"the proof needs mlx-lm ({error}; pip install mlx-lm, or --no-proof)") from None
+    model, _ = load_model(source.directory, lazy=True, model_config=_config(source))
     if source.adapter:
         with tempfile.TemporaryDirectory() as folder:
             write_mlx(source.adapter, Path(folder), source.shape.layers)
@@ -75,10 +83,13 @@ def load_reference(source: Source) -> Reference:
     return Reference(model, dtype, source.shape.vocab)
 
 
-def _rope_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """transformers 5 writes `rope_parameters`; where mlx-lm reads the older keys only it would take a default for them."""
-    rope = dict(config.get("rope_parameters") or {})
-    if "rope_theta" not in rope:
-        return {}
-    theta = rope.pop("rope_theta")
-    return {"rope_theta": theta, **({"rope_scaling": rope} if rope.get("rope_type", "default") != "default" else {})}
+def _config(source: Source) -> dict[str, Any]:
+    """What the export reads, said outright: mlx-lm has other defaults, and takes the older keys of the rotary embedding only."""
+    shape, rope = source.shape, dict(rope_settings(source.base.config))
+    theta = rope.pop("rope_theta", 10000.0)
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind == "yarn":
+        rope.setdefault("original_max_position_embeddings", shape.context)
+    scaling = {"rope_scaling": {"type": kind, **rope}} if kind not in ("default", None) else {}
+    return {"rope_theta": theta, "tie_word_embeddings": shape.tied, "head_dim": shape.head_dim, "num_key_value_heads": shape.kv_heads,
+            **scaling}

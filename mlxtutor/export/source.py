@@ -35,8 +35,10 @@ class Source:
     @property
     def tokenizer_directory(self) -> Path:
         """An adapter may bring a tokenizer of its own (a chat template that it was trained with)."""
-        own = self.adapter_directory
-        return own if own and any((own / name).is_file() for name in ("tokenizer.json", "tokenizer.model")) else self.base.directory
+        own, base = self.adapter_directory, self.base.directory
+        if own and (own / "tokenizer.model").is_file():
+            return own
+        return own if own and (own / "tokenizer.json").is_file() and not (base / "tokenizer.model").is_file() else base
 
     @cached_property
     def shape(self) -> Shape:
@@ -48,7 +50,7 @@ class Source:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        return read_vocabulary(self.tokenizer_directory, self.shape.vocab, self.base.config)
+        return read_vocabulary(self.tokenizer_directory, self.shape.vocab, self.base.config, self.base.directory)
 
     def rows(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Rows of a tensor in the checkpoint's layout as float32, the adapter's part added."""
@@ -81,6 +83,8 @@ def open_source(directory: Path, base: Path | None = None) -> Source:
     base: where the base is, needed for an adapter whose own `base_model_name_or_path` is no directory here.
     """
     if not (directory / "adapter_config.json").is_file():
+        if base:
+            raise TutorError(f"{directory}: a whole model, which has no base (leave --base out)")
         return Source(open_checkpoint(directory), None, None)
     adapter = read_adapter(directory)
     where = base or Path(adapter.base)
@@ -88,6 +92,9 @@ def open_source(directory: Path, base: Path | None = None) -> Source:
         raise TutorError(f"{directory}: an adapter on {adapter.base or 'a model it does not name'}, no directory here (--base DIR)")
     source = Source(open_checkpoint(where), adapter, directory)
     check_fit(adapter, source.base, str(directory))
+    tied = source.base.config.get("tie_word_embeddings", source.base.config.get("model_type") == "gemma")
+    if tied and "lm_head.weight" in adapter.pairs:
+        raise TutorError(f"{directory}: changes lm_head, but the base's is its embedding (tie_word_embeddings): it can't be merged alone")
     return source
 
 

@@ -24,10 +24,10 @@ class SourceTokenizer:
         """Ids of a chat, ready for the answer."""
         return self.encode(self.render(messages))
 
-    def render(self, messages: list[dict], settings: str = "") -> str:
-        """A chat by the source's Jinja template; settings: Jinja that stands before it."""
-        vocabulary = self.vocabulary
-        return render_jinja(settings + (vocabulary.chat_template or ""), messages, vocabulary.token("bos"), vocabulary.token("eos"))
+    def render(self, messages: list[dict], settings: str = "", clock: bool = True) -> str:
+        """A chat by the source's Jinja template; settings: Jinja that stands before it; clock: it may ask for the date."""
+        template, token = settings + (self.vocabulary.chat_template or ""), self.vocabulary.token
+        return render_jinja(template, messages, token("bos"), token("eos"), clock=clock)
 
 
 def _from_json(path: Path) -> Encode:

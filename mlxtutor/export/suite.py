@@ -27,7 +27,7 @@ def measure(engine: Engine, tutor: LoadedModel, n: int, kind: str) -> Link:
     tables = [summarise_scores(rows, scores) for scores in scored]
     right = [[bool(score.correct) for score in scores] for scores in scored]
     shares = [sum(found) / len(rows) for found in right]
-    figures = {"n": len(rows), "source": shares[0], "product": shares[1], "difference": shares[1] - shares[0],
+    figures: dict[str, Any] = {"n": len(rows), "source": shares[0], "product": shares[1], "difference": shares[1] - shares[0],
                "same_answers": sum(a == b for a, b in zip(before, after)) / len(rows),
                "modes": {mode: _mode(rows, right, scored[0], mode) for mode in ("on", "off")}, "splits": _splits(tables)}
     allowed = max(LARGEST_LOSS, 3 / len(rows))

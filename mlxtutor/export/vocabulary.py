@@ -50,8 +50,11 @@ class Vocabulary:
         return self.tokens[self.special[role]] if role in self.special else ""
 
 
-def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any]) -> Vocabulary:
-    """The tokenizer of a model directory, padded to the model's vocab_size; TutorError for one that llama.cpp has no equal of."""
+def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], base: Path | None = None) -> Vocabulary:
+    """The tokenizer of a model directory, padded to the model's vocab_size; TutorError for one that llama.cpp has no equal of.
+
+    base: the model's own directory, where the tokenizer lies elsewhere; what ends its answers is said there.
+    """
     settings = read_json(directory / "tokenizer_config.json") if (directory / "tokenizer_config.json").is_file() else {}
     if (directory / "tokenizer.model").is_file():
         tokens, types, scores, prefix = _sentencepiece(directory)
@@ -64,9 +67,9 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any]) ->
         model, pre, normalisation = "gpt2", _rule(document, directory), _normalisation(document, directory)
     added = _added_tokens(directory, settings)
     _place(added, tokens, types, scores, directory, vocab_size, model)
-    special = _special_ids(directory, settings, tokens, config)
+    special = _special_ids(base or directory, settings, tokens, config)
     return Vocabulary(model, pre, tuple(tokens), tuple(types), tuple(scores), tuple(merges), special,
-                      _all_ends(directory, config, special), _adds_bos(directory, settings, special), prefix,
+                      _all_ends(base or directory, config, special), _adds_bos(directory, settings, special), prefix,
                       _chat_template(directory, settings), normalisation)
 
 
@@ -166,7 +169,7 @@ def _place(added: dict[int, tuple[str, bool]], tokens: list[str], types: list[in
 
 
 def _special_ids(directory: Path, settings: dict[str, Any], tokens: list[str], config: dict[str, Any]) -> dict[str, int]:
-    """bos, eos, unk and pad as the tokenizer names them; eot: the end of a turn, from generation_config.json; all ends together."""
+    """bos, eos, unk and pad as the tokenizer names them; eot: the end of a turn, from generation_config.json."""
     at = {token: index for index, token in enumerate(tokens)}
     special = {}
     for role in ("bos", "eos", "unk", "pad"):
@@ -205,7 +208,7 @@ def _adds_bos(directory: Path, settings: dict[str, Any], special: dict[str, int]
     if not (directory / "tokenizer.json").is_file():
         return "bos" in special  # SentencePiece models of Llama, Mistral and Gemma: their tokenizers add it
     template = json.dumps(read_json(directory / "tokenizer.json").get("post_processor") or {})
-    named = settings["bos_token"]
+    named = settings.get("bos_token")
     return "bos" in special and json.dumps(named.get("content") if isinstance(named, dict) else named) in template
 
 
