@@ -38,8 +38,8 @@ def build_command(
 ) -> None:
     """Generate training data.
 
-    em: problems with worked solutions, as train, val, and the test splits values, wordings, types, others. build.json lists the files with
-    their hashes; only files that an earlier build wrote are replaced.
+    em: problems with worked solutions, as train, val, and the test splits values, wordings, types, others. build.json lists the files and
+    their cards with their hashes; only files that an earlier build wrote are replaced.
 
     socratic: dialogues of a student with a misconception and a tutor who asks. Our own generator needs no model; with --endpoint a model
     writes them (key in OPENAI_API_KEY), each is checked, and an interrupted run goes on where it was.
@@ -84,13 +84,13 @@ def _build_em(out: Path, train: int, val: int, test: int, seed: int, as_json: bo
     check_place(out)
     with console.err.status("composing problems"):
         splits = build_splits(train, val, test, seed)
-        manifest = write_splits(out, splits, seed)
+        manifest = write_splits(out, splits, seed, console.command_line())
     if as_json:
         tables = {key: count_rows(splits, lambda row, key=key: row[key]) for _, key in TABLES}  # type: ignore[misc]
         console.print_json({"folder": str(out), **manifest, **tables})
         return
     _print_splits(splits)
-    console.out.print(f"\nwritten to {out}: {', '.join([*manifest['files'], MANIFEST])}", markup=False, soft_wrap=True)
+    console.out.print(f"\nwritten to {out}: {', '.join([*manifest['files'], MANIFEST])}, a card beside each", markup=False, soft_wrap=True)
 
 
 def _check_kind(name: str) -> None:

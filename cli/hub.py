@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from .options import AsJson
 if TYPE_CHECKING:
     from mlxtutor.hub.pulling import Pulled
     from mlxtutor.hub.pushing import Pushed, Upload
+    from mlxtutor.registry.models import ModelRef
 
 app = typer.Typer(no_args_is_help=True, help="Models to and from the Hugging Face hub. Example: tutor hub push me/em-tutor")
 
@@ -27,11 +28,14 @@ def push_command(
                                                  "there stays as it is.", show_default=False)] = None,
     revision: Annotated[str | None, typer.Option(metavar="BRANCH", help="Made where it isn't there; main by default.")] = None,
     message: Annotated[str, typer.Option(help="Of the commit.")] = "",
-    licence: Annotated[str | None, typer.Option(metavar="ID", help="Of the model; by default the most restrictive of its data's and its "
-                                                "base's. Checked against them.")] = None,
-    data_licence: Annotated[list[str] | None, typer.Option(metavar="FILE=LICENCE", help="Of a data file that has none; the card says that "
-                                                           "you said so.")] = None,
-    base_licence: Annotated[list[str] | None, typer.Option(metavar="MODEL=LICENCE", help="Of a base whose licence isn't known.")] = None,
+    licence: Annotated[str | None, typer.Option(
+        "--licence", "--license", metavar="ID",
+        help="Of the model; by default the most restrictive of its data's and its base's. Checked against them.")] = None,
+    data_licence: Annotated[list[str] | None, typer.Option(
+        "--data-licence", "--data-license", metavar="FILE=LICENCE",
+        help="Of a data file that has none; the card says that you said so.")] = None,
+    base_licence: Annotated[list[str] | None, typer.Option(
+        "--base-licence", "--base-license", metavar="MODEL=LICENCE", help="Of a base whose licence isn't known.")] = None,
     base: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Of an adapter: where its base is on the hub.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write to --out what would be uploaded, and upload nothing.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="For --dry-run: a new folder.")] = None,
@@ -46,19 +50,23 @@ def push_command(
     from mlxtutor.hub import pushing
     from mlxtutor.registry.models import list_models, resolve
 
-    if len(words) > 2:
-        raise typer.BadParameter(f'"{words[2]}" is too much: at most a model and a repository', param_hint="[MODEL] REPO")
+    models = console.home().models
+    known = list_models(models)
+    _check_words(words, known)
     if dry_run != (out is not None):
         raise typer.BadParameter("--dry-run and --out DIR go together")
-    models = console.home().models
     choices = pushing.Choices(licence, pushing.Said(_pairs("--data-licence", data_licence), _pairs("--base-licence", base_licence)), base)
     ref = resolve(models, words[0] if len(words) == 2 else None)
-    upload = pushing.prepare(ref, words[-1], list_models(models), choices, pushing.hub_licence)
+    upload = pushing.prepare(ref, words[-1], known, choices, pushing.hub_licence)
     for note in upload.notes:
         console.err.print(f"note: {note}", markup=False, soft_wrap=True)
     if out is not None:
         pushing.write_upload(upload, out)
-    _print_push(upload, None if out else _sent(upload, private, revision, message), out, as_json)
+    pushed = None if out else _sent(upload, private, revision, message)
+    if as_json:
+        console.print_json(_document(ref, upload, pushed, private, out))
+    else:
+        _print_push(ref, upload, pushed, private, out)
 
 
 @app.command("pull")
@@ -82,6 +90,15 @@ def pull_command(
     for note in pulled.notes:
         console.err.print(f"note: {note}", markup=False, soft_wrap=True)
     _print_pull(pulled, as_json)
+
+
+def _check_words(words: list[str], known: list[ModelRef]) -> None:
+    """A model alone is no repository, though its name might be one."""
+    if len(words) > 2:
+        raise typer.BadParameter(f'"{words[2]}" is too much: at most a model and a repository', param_hint="[MODEL] REPO")
+    if len(words) == 1 and words[0].partition("@")[0] in {ref.name for ref in known}:
+        raise typer.BadParameter(f"{words[0]} is a model, and the repository is missing (tutor hub push {words[0]} OWNER/NAME)",
+                                 param_hint="[MODEL] REPO")
 
 
 def _sent(upload: Upload, private: bool | None, revision: str | None, message: str) -> Pushed:
@@ -108,20 +125,29 @@ def _below_the_bars() -> Iterator[None]:
         raise
 
 
-def _print_push(upload: Upload, pushed: Pushed | None, out: Path | None, as_json: bool) -> None:
+def _document(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: bool | None, out: Path | None) -> dict[str, Any]:
+    """private: of a dry run what was asked for, None where nothing was."""
+    from .opened import shown_id
+
+    return {"model": shown_id(ref), "repo": pushed.repo if pushed else upload.repo, "url": pushed.url if pushed else None,
+            "commit": pushed.commit if pushed else None, "private": pushed.private if pushed else private, "licence": upload.licence.id,
+            "files": upload.sizes, "left_out": list(upload.left_out), "dry_run": not pushed, "out": str(out) if out else None}
+
+
+def _print_push(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: bool | None, out: Path | None) -> None:
+    from .opened import shown_id
+
     sizes = upload.sizes
-    if as_json:
-        done = {"repo": pushed.repo, "url": pushed.url, "commit": pushed.commit, "private": pushed.private} if pushed else {
-            "repo": upload.repo, "out": str(out)}
-        console.print_json({**done, "licence": upload.licence.id, "files": sizes, "left_out": list(upload.left_out), "dry_run": not pushed})
-        return
-    rows = [[file, console.size(size)] for file, size in sizes.items()]
-    title = f"{pushed.repo if pushed else upload.repo}, licence {upload.licence.id}"
-    console.out.print(console.table(title, ["file", "size"], [*rows, ["", console.size(sum(sizes.values()))]], right=(1,)))
+    hidden = pushed.private if pushed else private is not False
+    title = (f"{shown_id(ref)} -> {pushed.repo if pushed else upload.repo}, {'private' if hidden else 'public'}, "
+             f"licence {upload.licence.id}")
+    rows = [*([file, console.size(size)] for file, size in sizes.items()), ["", console.size(sum(sizes.values()))]]
+    console.out.print(console.table(title, ["file", "size"], rows, right=(1,)))
     if upload.left_out:
         console.out.print(f"left out: {', '.join(upload.left_out)}", markup=False, soft_wrap=True)
     if not pushed:
-        console.out.print(f"nothing was uploaded; this is in {out}: read {out}/README.md", markup=False, soft_wrap=True)
+        stays = "; a repository that is there already stays private or public as it is" if private is None else ""
+        console.out.print(f"nothing was uploaded{stays}; this is in {out}: read {out}/README.md", markup=False, soft_wrap=True)
         return
     seen = "private: only you see it" if pushed.private else "public"
     console.out.print(f"{pushed.url} ({seen}), commit {pushed.commit[:10]}", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlxtutor.registry.promotion import Move
 
 SPLITS = ("values", "wordings", "others", "types")
+SCORES = {"correct": "", "correct_off": "  calculator off"}  # a score: what its row is called beneath the split's
 
 
 def entry(ref: ModelRef) -> dict[str, Any]:
@@ -169,12 +170,14 @@ def _print_stages(stages: list[dict[str, Any]]) -> None:
 
 
 def _compared(title: str, names: tuple[str, str], old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
-    """Two evaluations' `correct`, split by split; where they were asked other numbers of problems, both numbers."""
+    """Two evaluations' correct answers, split by split. problems: those that the score was asked of, both numbers where they differ."""
     rows = []
     for split in dict.fromkeys([*(s for s in SPLITS if s in new or s in old), *new, *old]):
-        sides = [side.get(split, {"n": None, "scores": {}}) for side in (old, new)]
-        counts = " / ".join(dict.fromkeys(str(side["n"]) for side in sides if side["n"] is not None))
-        rows.append([split, counts, *(cell for side in sides for cell in _cells(side["scores"].get("correct")))])
+        for name, label in SCORES.items():
+            scores = [side.get(split, {"scores": {}})["scores"].get(name) for side in (old, new)]
+            if name == "correct" or any(scores):
+                counts = " / ".join(dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score))
+                rows.append([label or split, counts or "-", *(cell for score in scores for cell in _cells(score))])
     return console.table(title, ["split", "problems", names[0], "95 %", names[1], "95 %"], rows, right=(1, 2, 3, 4, 5))
 
 
@@ -184,9 +187,10 @@ def _cells(score: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _splits(ref: ModelRef | None) -> dict[str, Any]:
-    """The model's own evaluation after training: {split: {"n", "scores": {"correct": ...}}}, empty without one."""
+    """The model's own evaluation after training: {split: {"n", "scores": {"correct", "correct_off"}}}, empty without one."""
     splits = ((ref.card.get("evaluation") or {}).get("after") or {}).get("splits", {}) if ref else {}
-    return {name: {"n": split["n"], "scores": {"correct": split["scores"].get("correct")}} for name, split in splits.items()}
+    return {name: {"n": split["n"], "scores": {score: split["scores"][score] for score in SCORES if score in split["scores"]}}
+            for name, split in splits.items()}
 
 
 def _sizes(ref: ModelRef) -> dict[str, int]:
@@ -199,7 +203,7 @@ def _shape(ref: ModelRef) -> str:
     try:
         config = load_config(ref.path)
     except TutorError:
-        if ref.version:  # an adapter, or of an architecture that is only passed on
+        if ref.version or (ref.path / "adapter_config.json").is_file():  # an adapter, or of an architecture that is only passed on
             return ""
         raise
     return (f"{config.num_layers} layers of {config.hidden_size}, {config.num_heads} heads of {config.head_dim}, "

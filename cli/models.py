@@ -56,6 +56,10 @@ def show_command(
     if not tree:
         print_model(ref)
     console.out.print(family(ref, known))
+    others = [other.id for other in known if other.name == model and other.id != ref.id]
+    if others:
+        console.err.print(f"also here: {', '.join(others[-6:])} (e.g. tutor models show {others[-1]})", style="dim", markup=False,
+                          soft_wrap=True)
 
 
 @app.command("promote")

@@ -21,6 +21,8 @@ from mlxtutor.problems.suite import test_prompts as suite_prompts
 from mlxtutor.problems.suite import written
 from mlxtutor.problems.types import draw
 from mlxtutor.problems.wording import Wording, compose
+from mlxtutor.records.card import read_card
+from mlxtutor.registry.origin import data_entries, licence_of
 from mlxtutor.text.chat import compact
 
 
@@ -66,16 +68,35 @@ def test_files_are_rows_that_training_reads(splits, tmp_path):
     assert [row for _, row in read_json_lines(tmp_path / "em" / "types.jsonl")] == splits["types"]
 
 
+def test_every_file_has_a_card_with_its_licence(splits, tmp_path):
+    write_splits(tmp_path, splits, seed=3, command="tutor data build em --seed 3 --out em")
+    for name, rows in splits.items():
+        card = read_card(tmp_path / f"{name}.jsonl")
+        assert (card["rows"], card["licences"], card["seed"], card["inputs"]) == (len(rows), {"MIT": len(rows)}, 3, [])
+        assert card["command"] == "tutor data build em --seed 3 --out em" and sum(card["kinds"].values()) == len(rows)
+    assert licence_of(data_entries({"data": str(tmp_path / "train.jsonl")})) == "mit"
+
+
+def test_a_build_from_before_there_were_cards_is_replaced(splits, tmp_path):
+    few = {"train": splits["train"][:2]}
+    manifest = write_splits(tmp_path, few, seed=3)
+    (tmp_path / "train.jsonl.card.json").unlink()
+    (tmp_path / MANIFEST).write_text(json.dumps({key: value for key, value in manifest.items() if key != "cards"}))
+    assert write_splits(tmp_path, few, seed=3) == manifest and read_card(tmp_path / "train.jsonl")
+
+
 def test_building_again_replaces_every_file(splits, tmp_path):
     write_splits(tmp_path, splits, seed=3)
     (tmp_path / "mine.txt").write_text("kept")
     write_splits(tmp_path, {"train": splits["train"][:3], "others": splits["others"]}, seed=3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["build.json", "mine.txt", "others.jsonl", "train.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "build.json", "mine.txt", "others.jsonl", "others.jsonl.card.json", "train.jsonl", "train.jsonl.card.json"]
     assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize("name, wanted", [
-    ("train.jsonl", "train.jsonl: not as a build wrote it"), ("types.jsonl", "types.jsonl: not as a build wrote it"),
+    ("train.jsonl", "train.jsonl: not as a build wrote it"), ("train.jsonl.card.json", "train.jsonl.card.json: not as a build wrote it"),
+    ("val.jsonl.card.json", "val.jsonl.card.json: not as a build wrote it"), ("types.jsonl", "types.jsonl: not as a build wrote it"),
     (MANIFEST, "not the manifest of a build")])
 @pytest.mark.parametrize("built", [False, True])
 def test_files_of_others_stay(splits, tmp_path, name, wanted, built):
@@ -102,7 +123,8 @@ def test_a_failure_leaves_what_was_there(splits, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "write_rows", full)
     with pytest.raises(OSError):
         write_splits(folder, splits, seed=3)
-    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "train.jsonl"] and list(tmp_path.iterdir()) == [folder]
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "train.jsonl", "train.jsonl.card.json"]
+    assert list(tmp_path.iterdir()) == [folder]
     assert json.loads((folder / "train.jsonl").read_text().splitlines()[0]) == splits["train"][0]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 
@@ -14,6 +15,8 @@ import hub_models
 import pytest
 from safetensors.numpy import load_file
 
+from mlxtutor.errors import TutorError
+from mlxtutor.hub.connection import hub_errors
 from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import list_models, resolve
 
@@ -43,6 +46,9 @@ def one_line(err):
     return lines[0]
 
 
+PUSH_FIELDS = {"model", "repo", "url", "commit", "private", "licence", "files", "left_out", "dry_run", "out"}
+
+
 def content(folder):
     return {name.relative_to(folder).as_posix(): name.read_bytes() for name in folder.rglob("*") if name.is_file()}
 
@@ -54,6 +60,7 @@ def test_push_then_pull_is_the_same_model_to_the_byte(tutor, hub, models, tiny_t
     pushed = json.loads(out)
     repo = hub.repos["me/em-tutor"]
     assert (pushed["private"], pushed["commit"], pushed["licence"]) == (True, repo.branches["main"], "mit")
+    assert set(pushed) == PUSH_FIELDS and (pushed["model"], pushed["dry_run"], pushed["out"]) == ("em-tutor@1", False, None)
     assert repo.private and repo.messages == ["initial commit", "first"]  # everything in one commit
     assert pushed["files"] == {name: len(raw) for name, raw in repo.files().items() if name != ".gitattributes"}
 
@@ -101,7 +108,12 @@ def test_dry_run_writes_what_would_be_uploaded_and_reaches_nobody(tutor, hub, mo
     assert code == 0 and not hub.requests and not hub.repos, err
     written = content(tmp_path / "what")
     assert set(written) == {*ref.card["files"], "README.md", "tutor.json"} and b"/home/" not in b"".join(written.values())
-    assert "model.safetensors" in out and "licence mit" in out and "nothing was uploaded" in out
+    assert "em-tutor@1 -> me/em-tutor, private, licence mit" in out and "model.safetensors" in out
+    assert "nothing was uploaded; a repository that is there already stays private or public as it is" in out
+    code, out, _ = tutor("hub", "push", "em-tutor@1", "me/em-tutor", "--public", "--dry-run", "--out", tmp_path / "j", "--json")
+    document = json.loads(out)
+    assert set(document) == PUSH_FIELDS and (document["url"], document["commit"], document["private"]) == (None, None, False)
+    assert (document["dry_run"], document["out"], document["model"]) == (True, str(tmp_path / "j"), "em-tutor@1")
     monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
     assert tutor("hub", "push", "me/em-tutor")[0] == 0
     uploaded = {name: raw for name, raw in hub.repos["me/em-tutor"].files().items() if name != ".gitattributes"}
@@ -112,15 +124,30 @@ def test_dry_run_writes_what_would_be_uploaded_and_reaches_nobody(tutor, hub, mo
     assert tutor("hub", "push", "a", "b", "c")[0] == tutor("hub", "push", "me/em-tutor", "--data-licence", "rows.jsonl")[0] == 2
 
 
+@pytest.mark.parametrize("words", [("em-tutor",), ("em-tutor@1",), ("em-tutor", "--dry-run")], ids=" ".join)
+def test_a_forgotten_repository_is_bad_usage(tutor, hub, models, tiny_tokenizer, words):
+    hub_models.micro(models, tiny_tokenizer)
+    code, _, err = tutor("hub", "push", *words)
+    assert code == 2 and "the repository is missing" in " ".join(err.replace("│", " ").split()) and not hub.requests
+
+
+def test_a_folder_needs_no_pull(tutor, hub, tmp_path):
+    line = one_line(tutor("hub", "pull", tmp_path)[2])
+    assert f"{tmp_path} is a folder and needs no pull: give it as MODEL" in line and not hub.requests
+
+
 def test_nothing_is_sent_where_the_licence_check_fails(tutor, hub, models, tiny_tokenizer):
     hub_models.on_data(models, tiny_tokenizer, [hub_models.data("scienceqa.jsonl", ["CC BY-NC-SA 4.0"])])
-    line = one_line(tutor("hub", "push", "me/em-tutor", "--licence", "mit")[2])
+    line = one_line(tutor("hub", "push", "me/em-tutor", "--license", "mit")[2])
     assert "the model can't be under MIT: scienceqa.jsonl is CC BY-NC-SA 4.0" in line and not hub.requests
     code, out, err = tutor("hub", "push", "me/em-tutor", "--json")
     assert code == 0 and json.loads(out)["licence"] == "cc-by-nc-sa-4.0" and "for non-commercial use only" in err
     hub_models.on_data(models, tiny_tokenizer, [hub_models.data()], name="loose", seed=2)
     assert "tutor data import --licence" in one_line(tutor("hub", "push", "loose", "me/loose")[2])
-    assert tutor("hub", "push", "loose", "me/loose", "--data-licence", "rows.jsonl=CC BY 4.0")[0] == 0
+    both = "rows.jsonl=CC-BY-NC-4.0 AND CC-BY-SA-4.0"
+    line = one_line(tutor("hub", "push", "loose", "me/loose", "--data-licence", both)[2])
+    assert "no licence fits CC BY-NC 4.0 (rows.jsonl) and CC BY-SA 4.0 (rows.jsonl), since they can't be combined" in line
+    assert tutor("hub", "push", "loose", "me/loose", "--data-licence", "rows.jsonl=CC BY 4.0 AND MIT")[0] == 0
 
 
 def test_an_adapter_asks_the_hub_for_its_bases_licence(tutor, hub, models):
@@ -273,8 +300,20 @@ def test_no_network_and_no_space(tutor, hub, models, tiny_tokenizer, tmp_path, m
     monkeypatch.setattr("mlxtutor.hub.pulling.shutil.disk_usage", lambda place: type("Usage", (), {"free": 10})())
     assert "GB wanted, 0.0 GB free (free some space" in one_line(tutor("hub", "pull", "you/model")[2])
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    assert "the hub can't be reached" in one_line(tutor("hub", "pull", "you/model")[2])
+    said = "error: you/model: the hub can't be reached (check the network; run the same command again)"
+    assert one_line(tutor("hub", "pull", "you/model")[2]) == said
     assert "the hub can't be reached" in one_line(tutor("hub", "push", "maker", "me/maker")[2])
+
+
+def test_a_certificate_that_is_not_trusted_is_said():
+    error = ssl.SSLCertVerificationError("x")
+    error.verify_message = "self-signed certificate"
+    said = "the hub can't be reached .no safe connection, self-signed certificate; check the network; again"
+    with pytest.raises(TutorError, match=said), hub_errors("me/x", "", "again"):
+        try:
+            raise error
+        except ssl.SSLError as cause:
+            raise ConnectionError("failed") from cause
 
 
 def test_the_environment_decides_where_the_hub_is(hub, models, tiny_tokenizer, tutor_home, tmp_path):

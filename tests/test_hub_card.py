@@ -46,7 +46,9 @@ def test_the_page_says_what_matters(models, tiny_tokenizer):
     text = readme(hub_models.micro(models, tiny_tokenizer), models)
     for words in [
         "# em-tutor", "(2,164,928 parameters) that tutors introductory electrostatics", "9,000 tokens in 1 stage, seed 1",
-        "| values | new numbers | 500 | 3.0 % (0.0–6.0) | 81.7 % (78.7–84.7) |", "| score | before | after |", "#### values (n = 500)",
+        "| values | new numbers | 500 | 3.0 % (0.0–6.0) | 81.7 % (78.7–84.7) |",
+        "| values | new numbers, calculator off | 60 | 2.7 % (-0.3–5.7) | 73.5 % (70.5–76.5) |",
+        "#### values\n", "| correct, calculator off | 60 |",
         "right on 81.7 % of problems like those", "as good as closed to it (8.0 %)", "In 4.0 % of its answers", "no personal advice",
         "The calculator needs mlxtutor", "Calculator: off", "It knows electrostatics, in English, and little else",
         "| tutor | em | 9,000 | 40 | 0.01234 |", "mlxtutor's own generators (MIT)", "tutor export ollama em-tutor --push",
@@ -93,6 +95,14 @@ def test_a_licence_that_the_publisher_states_is_shown_as_that(models, tiny_token
         readme(ref, models)
     assert "`rows.jsonl`: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), as the publisher says" in readme(
         ref, models, choices=Choices(said=Said({"rows.jsonl": "CC BY 4.0"})))
+
+
+def test_a_licence_that_the_publisher_chose_is_shown_as_that(models, tiny_tokenizer):
+    text = readme(hub_models.micro(models, tiny_tokenizer), models, choices=Choices("CC-BY-NC-4.0"))
+    assert "> **For non-commercial use only.** The model is CC BY-NC 4.0, chosen by the publisher.\n" in text
+    assert "Chosen by the publisher. What the model was made from:" in text and "It follows from" not in text
+    derived = readme(hub_models.micro(models, tiny_tokenizer, "other", 1), models)
+    assert "It follows from what the model was made from:" in derived and "by the publisher" not in derived
 
 
 def test_without_an_evaluation_the_card_claims_nothing(models, tiny_tokenizer):

@@ -9,7 +9,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.hub.ingredients import Said, hub_datasets, origins
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient, model_licence
 from mlxtutor.hub.licence_duties import check_model_name
-from mlxtutor.hub.licences import LICENCES, known_ids, on_hub, parse_licence
+from mlxtutor.records.licences import LICENCES, known_ids, on_hub, parse_licence
 from mlxtutor.registry.models import list_models, register
 
 

@@ -132,11 +132,20 @@ def test_resolving(models, tmp_path):
     assert resolve(models, str(models / "a" / "1")).card["kind"] == "micro"
 
 
-@pytest.mark.parametrize("name", ["c", "a@3", "a@", "a@x", "@1", "", "A", "nowhere/at/all"])
+@pytest.mark.parametrize("name", ["c", "a@3", "a@", "a@x", "@1", "", "A"])
 def test_what_does_not_exist_is_named_with_what_does(models, name):
     add(models, "a")
     with pytest.raises(TutorError, match=r"(?s)no model .*a@1"):
         resolve(models, name)
+
+
+def test_what_has_a_slash_is_a_folder(models, tmp_path):
+    add(models, "a")
+    (tmp_path / "file").write_text("x")
+    for name, message in [("nowhere/at/all", r"no such folder: nowhere/at/all .check the path.$"),
+                          ("Qwen/Q", "no such folder: Qwen/Q .* tutor hub pull Qwen/Q"), (f"{tmp_path}/file", "/file: a file")]:
+        with pytest.raises(TutorError, match=message):
+            resolve(models, name)
 
 
 def test_an_empty_registry_says_how_to_fill_it(models):
@@ -156,7 +165,8 @@ def test_a_damaged_card_is_one_line(models):
 
 
 @pytest.mark.parametrize("config, message", [
-    (None, "not a model directory .config.json"), ("{", "not a model directory .config.json"), ("[]", "not a model directory"),
+    (None, "not a model directory .no config.json in it"),
+    ("{", "not a model directory .config.json is not JSON"), ("[]", "not a model directory"),
     ('{"model_type": "llama"}', "model_type 'llama' is not supported"), ('{"model_type": "qwen3"}', "tied embeddings"),
     ('{"model_type": "qwen3", "tie_word_embeddings": true}', "config.json.*vocab_size")])
 def test_a_directory_that_is_no_model(tmp_path, config, message):

@@ -15,8 +15,8 @@ WORDS = ["list", "show", "promote", "rollback", "history", "remove", "verify"]
 
 
 def scored(models, name, content, value, parents=()):
-    share = {"value": value, "low": value - .1, "high": value + .1, "n": 40}
-    splits = {split: {"n": 40, "scores": {"correct": share}} for split in ("values", "wordings", "others")}
+    share, off = ({"value": value, "low": value - .1, "high": value + .1, "n": n} for value, n in ((value, 40), (value - .2, 9)))
+    splits = {split: {"n": 49, "scores": {"correct": share, "correct_off": off}} for split in ("values", "wordings", "others")}
 
     def write(folder):
         folder.mkdir()
@@ -54,6 +54,7 @@ def test_promote_compares_the_two(tutor, models):
     assert code == 0 and narrow(out) and "em-tutor@2 is the stable version, in place of em-tutor@1" in out
     lines = [line.split() for line in out.splitlines()]
     assert ["values", "40", "75.0", "%", "65.0-85.0", "82.0", "%", "72.0-92.0"] in lines
+    assert ["calculator", "off", "9", "55.0", "%", "45.0-65.0", "62.0", "%", "52.0-72.0"] in lines and "49" not in out
     assert tutor("models", "promote", "em-tutor@2")[1] == "em-tutor@2 is the stable version already\n"
 
 
@@ -62,6 +63,7 @@ def test_promotion_and_rollback_for_scripts(tutor, models):
     document = json.loads(tutor("models", "promote", "em-tutor@2", "--json")[1])
     assert (document["model"], document["from"], document["changed"]) == ("em-tutor@2", "em-tutor@1", True)
     assert document["evaluation"]["from"]["values"]["scores"]["correct"]["value"] == .75
+    assert document["evaluation"]["to"]["values"]["scores"]["correct_off"]["n"] == 9
     assert json.loads(tutor("models", "promote", "em-tutor@2", "--json")[1])["changed"] is False
     document = json.loads(tutor("models", "rollback", "em-tutor", "--json")[1])
     assert (document["model"], document["from"]) == ("em-tutor@1", "em-tutor@2")
@@ -84,17 +86,29 @@ def test_list_marks_the_stable_one(tutor, models):
 
 def test_show_draws_the_family(tutor, models):
     tutor("models", "promote", "em-tutor@2")
-    out = tutor("models", "show", "em-tutor", "--tree")[1]
+    _, out, err = tutor("models", "show", "em-tutor", "--tree")
+    assert err == "also here: em-tutor@1 (e.g. tutor models show em-tutor@1)\n"
+    assert tutor("models", "show", "em-tutor@2", "--tree")[2] == tutor("models", "show", "my-adapter")[2] == ""
     assert out == ("em-tutor@2 · micro · stable · 82.0 % correct\n"
                    "├── made from\n"
                    "│   └── base: em-tutor@1 · micro · 75.0 % correct\n"
                    "└── built on it\n"
                    "    └── my-adapter@1 · micro · as base\n")
     whole = tutor("models", "show")[1]
+    assert "  calculator off         9" in whole
     assert out in whole and narrow("\n".join(line for line in whole.splitlines() if not line.startswith("folder")))
     document = json.loads(tutor("models", "show", "em-tutor@2", "--json")[1])
     assert document["children"] == [{"role": "base", "model": "my-adapter@1"}] and document["parents"][0]["model"] == "em-tutor@1"
     assert document["manifest"]["model.safetensors"]["size"] == document["files"]["model.safetensors"] == 3
+
+
+def test_folders_that_are_no_models(tutor, models, tmp_path):
+    code, out, err = tutor("models", "show", tmp_path)
+    assert code == 1 and out == "" and "not a model directory (no config.json in it)" in err and "Errno" not in err
+    assert "error: no such folder: /no/such/folder" in tutor("models", "show", "/no/such/folder")[2]
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "adapter_config.json").write_text("{}")
+    assert tutor("models", "show", tmp_path / "lora")[0] == 0
 
 
 def test_show_draws_data_and_parents_that_are_elsewhere(tutor, tutor_home, tmp_path):

@@ -173,7 +173,7 @@ def test_data_and_its_licences(tmp_path):
     write_card(mixed, "tutor data mix", [str(rows)], {"rows": 2})
     entries = data_entries({"data": str(mixed)})
     assert entries[0]["use"] == "data" and entries[0]["card"]["inputs"][0]["card"]["licences"] == {"MIT": 1, "CC-BY-4.0": 3}
-    assert licence_of(entries) == "CC-BY-4.0 AND MIT"
+    assert licence_of(entries) == "cc-by-4.0 AND mit"
     folder, = data_entries({"corpus": str(corpus)})
     assert folder == {"use": "corpus", "file": "corpus", "digest": digest_of(describe_files(corpus)), "files": 1}
     assert licence_of([*entries, folder]) is None is licence_of([])
@@ -181,3 +181,11 @@ def test_data_and_its_licences(tmp_path):
     write_card(rows, "tutor data import", [], {"licences": {"MIT": 1, "unknown": 3}})
     write_card(mixed, "tutor data mix", [str(rows)], {"rows": 2})
     assert licence_of(data_entries({"data": str(mixed)})) is None
+
+
+@pytest.mark.parametrize("names, licence", [
+    (["CC BY 4.0", "CC-BY-4.0", "https://creativecommons.org/licenses/by/4.0/"], "cc-by-4.0"),
+    (["MIT AND CC BY 4.0", "mit"], "cc-by-4.0 AND mit"),
+    (["my own", "MIT"], "mit AND my own"), (["All rights reserved"], "All rights reserved"), (["MIT", "unknown"], None)])
+def test_a_licence_counts_once_however_it_is_written(names, licence):
+    assert licence_of([{"file": "a.jsonl", "card": {"licences": {name: 1}}} for name in names]) == licence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,24 +46,24 @@ def check_repo(repo: str) -> str:
 
 @contextmanager
 def hub_errors(repo: str, doing: str, again: str) -> Iterator[None]:
-    """Whatever the hub's client raises, as a TutorError. doing: `the upload`. again: what may be done after a broken connection."""
+    """Whatever the hub's client raises, as a TutorError. doing: `the upload`, or "". again: what to do after a broken connection."""
     try:
         yield
     except TutorError:
         raise
     except Exception as error:
-        line = _line(error, repo, doing, again)
+        line = _line(error, repo, f"{doing} of {repo}" if doing else repo, again)
         if line is None:
             raise
         raise TutorError(line) from error
 
 
-def _line(error: BaseException, repo: str, doing: str, again: str) -> str | None:
+def _line(error: BaseException, repo: str, what: str, again: str) -> str | None:
     from huggingface_hub import errors
 
     chain = list(_chain(error))
     if any(getattr(part, "errno", None) == errno.ENOSPC for part in chain):
-        return f"{doing} of {repo}: the disk is full (free some space; {again})"
+        return f"{what}: the disk is full (free some space; {again})"
     for part in chain:
         if isinstance(part, errors.GatedRepoError):
             return f"{repo} is gated (ask for access on its page, then: {LOGIN})"
@@ -71,17 +72,23 @@ def _line(error: BaseException, repo: str, doing: str, again: str) -> str | None
         if isinstance(part, errors.RepositoryNotFoundError):
             return f"{repo} is not on the hub, or is private and not yours to see (check the name; {LOGIN})"
         if isinstance(part, errors.OfflineModeIsEnabled):
-            return f"{doing} of {repo}: HF_HUB_OFFLINE is set (unset it to reach the hub)"
+            return f"{what}: HF_HUB_OFFLINE is set (unset it to reach the hub)"
         if isinstance(part, errors.HfHubHTTPError):
-            return _refused(part, repo, doing, again)
+            return _refused(part, repo, what, again)
     if any(type(part).__module__.split(".")[0] in _NETWORK or isinstance(part, ConnectionError | TimeoutError) for part in chain):
-        return f"{doing} of {repo}: the hub can't be reached ({_reason(chain[-1])}; check the network; {again})"
+        return f"{what}: the hub can't be reached ({_distrust(chain)}check the network; {again})"
     if isinstance(error, ValueError) or type(error).__module__.startswith("huggingface_hub"):
-        return f"{doing} of {repo}: {_reason(error)}"
+        return f"{what}: {_reason(error)}"
     return None
 
 
-def _refused(error: Any, repo: str, doing: str, again: str) -> str:
+def _distrust(chain: list[BaseException]) -> str:
+    """What is wrong with the certificate, where that is it: of the rest the system's words help nobody."""
+    error = next((part for part in chain if isinstance(part, ssl.SSLError)), None)
+    return f"no safe connection, {getattr(error, 'verify_message', '') or error.reason or 'TLS'}; " if error else ""
+
+
+def _refused(error: Any, repo: str, what: str, again: str) -> str:
     status = getattr(error.response, "status_code", 0)
     said = getattr(error, "server_message", None) or _reason(error)
     if status == 401:
@@ -89,10 +96,10 @@ def _refused(error: Any, repo: str, doing: str, again: str) -> str:
     if status == 403:
         return f"{repo}: the token may not do that ({said}; make one with the right to write at huggingface.co/settings/tokens)"
     if status in (409, 412):
-        return f"{doing} of {repo}: something else changed it meanwhile ({said}; {again})"
+        return f"{what}: something else changed it meanwhile ({said}; {again})"
     if status == 429:
-        return f"{doing} of {repo}: too many requests ({said}; wait some minutes; {again})"
-    return f"{doing} of {repo}: the hub answered {status} ({said}; {again})"
+        return f"{what}: too many requests ({said}; wait some minutes; {again})"
+    return f"{what}: the hub answered {status} ({said}; {again})"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

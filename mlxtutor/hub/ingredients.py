@@ -10,8 +10,8 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
-from mlxtutor.hub.licences import LICENCES, parse_licence, split_all
-from mlxtutor.hub.licences import UNKNOWN as NOT_KNOWN
+from mlxtutor.records.licences import LICENCES, parse_licence, split_all
+from mlxtutor.records.licences import UNKNOWN as NOT_KNOWN
 from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.models import ModelRef
 from mlxtutor.registry.origin import UNKNOWN, data_of
@@ -68,10 +68,10 @@ def origins(ref: ModelRef, known: Sequence[ModelRef], said: Said = Said(), looku
         files += [file for entry in data_of(model.card) for file in _files(entry, str(entry.get("use") or ""), said, 0)]
         for entry, parent in parents_of(model, known):
             if parent is None:
-                found.append(_base(entry, said, lookup))
+                found += _base(entry, said, lookup)
                 bases.append((str(entry.get("role") or "base"), str(entry.get("model")), str(entry.get("revision") or "")))
     if not found:
-        found.append(_stated(BASE, ref.name, None, said.base))
+        found += _stated(BASE, ref.name, None, said.base)
     _check_said(said, found)
     unique = tuple(dict.fromkeys(found))
     return Origins(unique, tuple(dict.fromkeys(files)), tuple(dict.fromkeys(bases)), any(i.name == OURS for i in unique))
@@ -108,7 +108,7 @@ def _data(model: ModelRef, said: Said) -> Iterator[Ingredient]:
         yield from _licensed(entry, said)
     if recipe and not entries and (theirs or not ours):
         for name in theirs or [f"{model.id}'s data"]:
-            yield _stated(DATA, PurePath(name).name, None, said.data)
+            yield from _stated(DATA, PurePath(name).name, None, said.data)
 
 
 def _licensed(entry: Mapping[str, Any], said: Said) -> Iterator[Ingredient]:
@@ -123,21 +123,21 @@ def _licensed(entry: Mapping[str, Any], said: Said) -> Iterator[Ingredient]:
 
 def _counted(entry: Mapping[str, Any], said: Said) -> Iterator[Ingredient]:
     for counted in (entry.get("card") or {}).get("licences") or [""]:
-        for name in split_all(counted if counted != UNKNOWN else ""):
-            yield _stated(DATA, str(entry.get("file")), name, said.data)
+        yield from _stated(DATA, str(entry.get("file")), counted if counted != UNKNOWN else "", said.data)
 
 
-def _base(entry: Mapping[str, Any], said: Said, lookup: Lookup) -> Ingredient:
+def _base(entry: Mapping[str, Any], said: Said, lookup: Lookup) -> Iterator[Ingredient]:
     name = str(entry.get("model"))
     return _stated(BASE, name, entry.get("licence") or (lookup(name) if HUB_ID.fullmatch(name) else None), said.base)
 
 
-def _stated(what: str, name: str, recorded: str | None, said: Mapping[str, str]) -> Ingredient:
-    """What a card says goes before what the publisher says."""
-    licence = parse_licence(recorded)
-    if licence.kind == NOT_KNOWN and name in said:
-        return Ingredient(what, name, parse_licence(said[name]), "the publisher")
-    return Ingredient(what, name, licence)
+def _stated(what: str, name: str, recorded: str | None, said: Mapping[str, str]) -> Iterator[Ingredient]:
+    """Each licence of `A AND B`. What a card says goes before what the publisher says."""
+    for licence in map(parse_licence, split_all(recorded or "")):
+        if licence.kind == NOT_KNOWN and name in said:
+            yield from (Ingredient(what, name, parse_licence(stated), "the publisher") for stated in split_all(said[name]))
+        else:
+            yield Ingredient(what, name, licence)
 
 
 def _check_said(said: Said, found: Sequence[Ingredient]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlxtutor.errors import TutorError
-from mlxtutor.hub.licences import NO_DERIVATIVES, PROPRIETARY, PUBLIC, Licence, clash, known_ids, moves_to, on_hub, parse_licence
+from mlxtutor.records.licences import NO_DERIVATIVES, PROPRIETARY, PUBLIC, Licence, clash, known_ids, moves_to, on_hub, parse_licence
 
 DATA, BASE = "data", "base"
 

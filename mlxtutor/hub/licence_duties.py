@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mlxtutor.errors import TutorError
-from mlxtutor.hub.licences import Licence
+from mlxtutor.records.licences import Licence
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlxtutor import __version__
-from mlxtutor.evaluation.report import format_share, render_comparison, render_report
+from mlxtutor.evaluation.report import format_share, render_table, score_label
 from mlxtutor.hub.ingredients import HUB_ID, DataFile, Origins, hub_datasets
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
 from mlxtutor.hub.licence_duties import DUTIES
-from mlxtutor.hub.licences import PUBLIC, Licence, on_hub
 from mlxtutor.hub.repo_files import without_paths
+from mlxtutor.records.licences import PUBLIC, Licence, on_hub
 from mlxtutor.registry.models import ModelRef
 from mlxtutor.shipped import shipped_text
 
@@ -27,7 +27,7 @@ SHORT_DIGEST = 16
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card is written from. form: `model`, `peft` or `mlx`. base: an adapter's, on the hub."""
+    """What a card is written from. form: `model`, `peft` or `mlx`. base: an adapter's, on the hub. chosen: who pushes named the licence."""
 
     ref: ModelRef
     repo: str
@@ -36,6 +36,7 @@ class CardFacts:
     origins: Origins
     base: str = ""
     config: Mapping[str, Any] | None = None
+    chosen: bool = False
 
     @property
     def name(self) -> str:
@@ -113,7 +114,7 @@ def _licences(facts: CardFacts) -> dict[str, Any]:
     found = facts.origins.ingredients
     restricted = [ingredient for ingredient in found if ingredient.licence.noncommercial]
     duties = [duty for ingredient in found if (duty := DUTIES.get(ingredient.licence.id))]
-    return {"licence": facts.licence, "noncommercial": facts.licence.noncommercial,
+    return {"licence": facts.licence, "chosen": facts.chosen, "noncommercial": facts.licence.noncommercial,
             "restricted": _with_sources(restricted, facts.origins.files),
             "credited": [i for i in found if i.licence.kind != PUBLIC and i.what in (DATA, BASE)], "duties": list(dict.fromkeys(duties)),
             "files": facts.origins.files, "ours": facts.origins.ours}
@@ -140,24 +141,28 @@ def _making(facts: CardFacts) -> dict[str, Any]:
 
 def _evaluation(card: Mapping[str, Any]) -> dict[str, Any]:
     evaluation = card.get("evaluation") or {}
-    before, after = evaluation.get("before") or {}, evaluation.get("after") or {}
-    old, new = _splits(before), _splits(after)
-    rows = [(split, SPLITS.get(split, ""), found["n"], *(format_share(side.get(split, {"scores": {}})["scores"].get("correct"))
-                                                         for side in (old, new))) for split, found in new.items()]
-    return {"rows": rows, "details": _details(before, after), "shares": _shares(new)}
+    old, new = _splits(evaluation.get("before") or {}), _splits(evaluation.get("after") or {})
+    rows = [(split, ", ".join(filter(None, [SPLITS.get(split, ""), "calculator off" if name.endswith("_off") else ""])), *cells)
+            for split, found in new.items() for name in HEADLINE if name == "correct" or found["scores"].get(name)
+            for cells in [_cells(name, old.get(split, {}), found)]]
+    return {"rows": rows, "details": _details(old, new), "shares": _shares(new)}
 
 
-def _details(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Every score of every split, without the report's title, its headings two levels down."""
-    if not after.get("splits"):
-        return ""
-    whole = {"suite": "em", "n": sum(split["n"] for split in after["splits"].values()), **after}
-    if before.get("splits"):
-        text = render_comparison(before, whole, "all")
-    else:
-        plain = {**whole, "splits": {name: {"families": {}, **split} for name, split in whole["splits"].items()}}
-        text = render_report(plain, "all").partition("\n## ")[0]
-    return text.partition("\n\n")[2].replace("\n## ", "\n#### ").strip()
+def _cells(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """A score before and after, and how many problems it was asked of: its own n, both where they differ."""
+    scores = [side.get("scores", {}).get(name) for side in (old, new)]
+    counts = dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score)
+    return [" / ".join(counts) or "–", *map(format_share, scores)]
+
+
+def _details(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Every score of every split, as tables."""
+    parts = []
+    for split, found in new.items():
+        names = dict.fromkeys([*found["scores"], *old.get(split, {"scores": {}})["scores"]])
+        lines = [[score_label(name), *_cells(name, old.get(split, {}), found)] for name in names]
+        parts.append(f"#### {split}\n\n{render_table(['score', 'n', 'before', 'after'], lines)}")
+    return "\n".join(parts).strip()
 
 
 def _splits(summary: Mapping[str, Any]) -> dict[str, Any]:

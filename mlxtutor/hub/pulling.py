@@ -47,7 +47,9 @@ class Pulled:
 
 
 def split_revision(text: str) -> tuple[str, str | None]:
-    """`owner/name@revision` -> both."""
+    """`owner/name@revision` -> both. TutorError for what is no repository; a folder can be used as it is."""
+    if text.startswith((".", "/", "~")) and Path(text).expanduser().is_dir():
+        raise TutorError(f"{text} is a folder and needs no pull: give it as MODEL (e.g. tutor models show {text})")
     repo, _, revision = text.partition("@")
     return check_repo(repo), revision or None
 
@@ -55,7 +57,7 @@ def split_revision(text: str) -> tuple[str, str | None]:
 def look(repo: str, revision: str | None = None) -> Remote:
     """What is there and would be taken; TutorError where that is no model with safe weights."""
     where = f"{repo}@{revision}" if revision else repo
-    with hub_errors(where, "looking", "run the same command again"):
+    with hub_errors(where, "", "run the same command again"):
         info = client().model_info(repo, revision=revision, files_metadata=True)
     names = [sibling.rfilename for sibling in info.siblings or []]
     check_paths(names, where)

@@ -13,9 +13,9 @@ from mlxtutor.hub.connection import check_repo, client, hub_errors, require_logi
 from mlxtutor.hub.ingredients import HUB_ID, Lookup, Origins, Said, origins
 from mlxtutor.hub.licence_check import model_licence
 from mlxtutor.hub.licence_duties import DUTIES, check_model_name
-from mlxtutor.hub.licences import Licence
 from mlxtutor.hub.model_card import CardFacts, render_card
 from mlxtutor.hub.repo_files import ADAPTER_CONFIG, README, check_layout, clean_json, is_model_file, without_paths
+from mlxtutor.records.licences import Licence
 from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import CARD, compare, file_names
 from mlxtutor.registry.models import ModelRef
@@ -76,7 +76,7 @@ def prepare(ref: ModelRef, repo: str, known: Sequence[ModelRef], choices: Choice
     files |= _cleaned(ref.path, files)
     if base:
         files[ADAPTER_CONFIG] = _naming_base(ref.path / ADAPTER_CONFIG, base)
-    facts = CardFacts(ref, repo, form, licence, found, base, _config(ref.path))
+    facts = CardFacts(ref, repo, form, licence, found, base, _config(ref.path), choices.licence is not None)
     files[README] = render_card(facts).encode()
     files[CARD] = (json.dumps(without_paths(ref.card), ensure_ascii=False, indent=2) + "\n").encode()
     notices = _notices(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.problems.suite import SPLITS, suite_rows, test_prompts, written
+from mlxtutor.records.card import card_path, sha256, write_card
 
 Splits = dict[str, list[dict]]
 NAMES = ("train", "val", *SPLITS)
-MANIFEST = "build.json"  # {"suite", "seed", "counts": {split: rows}, "files": {name: sha256}}
+MANIFEST = "build.json"  # {"suite", "seed", "counts": {split: rows}, "files": {name: sha256}, "cards": {name: sha256}}
+LICENCE = "MIT"  # of rows that don't say: those that we wrote by hand
 MAX_REPEATS = 2000  # prompts in a row that all occurred before: the wordings are used up
 
 
@@ -70,8 +72,8 @@ def _take(rows: Iterator[dict], count: int, taken: set[str], split: str) -> list
     return chosen
 
 
-def write_splits(folder: Path, splits: Splits, seed: int) -> dict:
-    """FOLDER/SPLIT.jsonl of each, and the manifest, which is returned; all files appear once all are written.
+def write_splits(folder: Path, splits: Splits, seed: int, command: str = "tutor data build em") -> dict:
+    """FOLDER/SPLIT.jsonl of each with its card, and the manifest, which is returned; all files appear once all are written.
 
     Files of an earlier build are replaced, or removed where this one has no such split; TutorError for any other in their place.
     """
@@ -80,13 +82,17 @@ def write_splits(folder: Path, splits: Splits, seed: int) -> dict:
     try:
         for name, rows in splits.items():
             write_rows(beside / f"{name}.jsonl", rows)
-        files = {f"{name}.jsonl": file_hash(beside / f"{name}.jsonl") for name in splits}
-        manifest = {"suite": "em", "seed": seed, "counts": {name: len(rows) for name, rows in splits.items()}, "files": files}
+            write_card(beside / f"{name}.jsonl", command, [], _counts(rows), seed=seed)
+        files = [beside / f"{name}.jsonl" for name in splits]
+        manifest = {"suite": "em", "seed": seed, "counts": {name: len(rows) for name, rows in splits.items()},
+                    "files": {path.name: sha256(path) for path in files},
+                    "cards": {path.name: sha256(path) for path in map(card_path, files)}}
+        new = [path.name for path in [*files, *map(card_path, files)]]
         write_atomic(beside / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         folder.mkdir(parents=True, exist_ok=True)
-        for name in files:
+        for name in new:
             os.replace(beside / name, folder / name)
-        for name in set(earlier) - set(files):
+        for name in set(earlier) - set(new):
             (folder / name).unlink()
         os.replace(beside / MANIFEST, folder / MANIFEST)
     finally:
@@ -95,30 +101,33 @@ def write_splits(folder: Path, splits: Splits, seed: int) -> dict:
 
 
 def check_place(folder: Path) -> list[str]:
-    """The splits' files that an earlier build left in a folder; TutorError where others, or changed ones, have their names."""
+    """The splits' files and cards that an earlier build left in a folder; TutorError where others, or changed ones, have their names."""
     if folder.exists() and not folder.is_dir():
         raise TutorError(f"{folder} is a file (give a folder, new or not)")
     known = _manifest_files(folder / MANIFEST)
-    names = [f"{name}.jsonl" for name in NAMES if os.path.lexists(folder / f"{name}.jsonl")]
-    foreign = [name for name in names if not (folder / name).is_file() or file_hash(folder / name) != known.get(name)]
+    files = [folder / f"{name}.jsonl" for name in NAMES]
+    names = [path.name for path in [*files, *map(card_path, files)] if os.path.lexists(path)]
+    foreign = [name for name in names if not (folder / name).is_file() or sha256(folder / name) != known.get(name)]
     if foreign:
         raise TutorError(f"{folder}: {', '.join(foreign)}: not as a build wrote it (give another folder, or remove it yourself)")
     return names
 
 
 def _manifest_files(path: Path) -> dict[str, str]:
-    """sha256 by file name of the build that a folder holds; none where it holds no build."""
+    """sha256 by name, cards too, of the build that a folder holds; none where it holds no build."""
     if not os.path.lexists(path):
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["files"])
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return {**manifest["files"], **manifest.get("cards", {})}
     except (OSError, ValueError, TypeError, KeyError):
         raise TutorError(f"{path}: not the manifest of a build (give another folder, or remove it yourself)") from None
 
 
-def file_hash(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _counts(rows: list[dict]) -> dict:
+    """What a card counts of its file."""
+    licences = Counter(row.get("licence", LICENCE) for row in rows)
+    return {"rows": len(rows), "kinds": dict(Counter(row["kind"] for row in rows)), "licences": dict(licences)}
 
 
 def count_rows(splits: Splits, key: Callable[[dict], str]) -> dict[str, dict[str, int]]:

@@ -46,8 +46,12 @@ def load_config(directory: Path) -> ModelConfig:
     path = directory / "config.json"
     try:
         data = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise TutorError(f"{directory}: not a model directory ({path.name}: {error})") from None
+    except FileNotFoundError:
+        raise TutorError(f"{directory}: not a model directory (no {path.name} in it)") from None
+    except OSError as error:
+        raise TutorError(f"{directory}: not a model directory ({path.name} can't be read: {error.strerror or error})") from None
+    except ValueError as error:
+        raise TutorError(f"{directory}: not a model directory ({path.name} is not JSON: {error})") from None
     if not isinstance(data, dict):
         raise TutorError(f"{directory}: not a model directory ({path.name} is not a JSON object)")
     kind = data.get("model_type")

@@ -96,12 +96,12 @@ def resolve(models: Path, name: str | None) -> ModelRef:
     raise _absent(known, name)
 
 
-def version_named(models: Path, name: str) -> ModelRef:
-    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for commands that change it. Raises TutorError."""
+def version_named(models: Path, name: str, command: str) -> ModelRef:
+    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for the command that changes it. Raises TutorError."""
     known = list_models(models)
-    of_name = ", ".join(ref.id for ref in sorted(known, key=lambda ref: ref.version) if ref.name == name)
+    of_name = [ref.id for ref in sorted(known, key=lambda ref: ref.version) if ref.name == name]
     if of_name:
-        raise TutorError(f'"{name}" has no version (which of them: {of_name}?)')
+        raise TutorError(f"which version? {', '.join(of_name)} (e.g. tutor models {command} {of_name[0]})")
     found = _named(known, name)
     if not found:
         raise _absent(known, name)
@@ -176,6 +176,11 @@ def _by_digest(known: list[ModelRef], digest: str) -> ModelRef:
 
 
 def _absent(known: list[ModelRef], name: str) -> TutorError:
+    if "/" in name and not Path(name).is_dir():
+        if Path(name).exists():
+            return TutorError(f"{name}: a file (wanted: a model's name or its folder)")
+        pulled = f", or one of the hub: tutor hub pull {name}" if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) else ""
+        return TutorError(f"no such folder: {name} (check the path{pulled})")
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
     return TutorError(f'no model "{name}" (here: {names}; or a model directory)')
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlxtutor import __version__
 from mlxtutor.records.card import describe_input
+from mlxtutor.records.licences import PROPRIETARY, parse_licence, split_all
+from mlxtutor.records.licences import UNKNOWN as UNREADABLE
 from mlxtutor.registry.manifest import describe_files, digest_of
 
 if TYPE_CHECKING:
@@ -66,14 +68,20 @@ def data_of(card: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def licence_of(entries: Sequence[Mapping[str, Any]]) -> str | None:
-    """`CC-BY-4.0 AND MIT`: the licences that the data's cards count. None where they leave one row or file open."""
+    """`cc-by-4.0 AND mit`: the licences that the data's cards count, as the hub's identifiers; None where a row or file is left open."""
     names: set[str] = set()
     for entry in entries:
         found = list(_licences(entry.get("card") or {}))
         if not found or UNKNOWN in found:
             return None
-        names.update(found)
+        names.update(_identifier(name) for counted in found for name in split_all(counted))
     return " AND ".join(sorted(names)) or None
+
+
+def _identifier(name: str) -> str:
+    """The same for every way to write a licence; a name that can't be read stays as it is."""
+    licence = parse_licence(name)
+    return name.strip() if licence.kind in (PROPRIETARY, UNREADABLE) else licence.id
 
 
 def _licences(card: Mapping[str, Any]) -> Iterator[str]:

@@ -25,9 +25,9 @@ class Move:
 
 def promote(models: Path, name: str, note: str = "") -> Move:
     """Make a version (NAME@3) the stable one of its name. One that is, stays, and nothing is recorded. Raises TutorError."""
-    _check_whole(version_named(models, name), "promoted")
+    _check_whole(version_named(models, name, "promote"), "promoted")
     with locked(models):
-        ref = version_named(models, name)
+        ref = version_named(models, name, "promote")
         old = _stable(models, ref.name)
         if old and old.version == ref.version:
             return Move(old, old)

@@ -12,9 +12,9 @@ from mlxtutor.registry.writing import locked, take_away
 
 def remove(models: Path, name: str) -> ModelRef:
     """Delete a version (NAME@3) for good; its number is not given again. TutorError where it is stable or others build on it."""
-    version_named(models, name)
+    version_named(models, name, "remove")
     with locked(models):
-        ref = version_named(models, name)
+        ref = version_named(models, name, "remove")
         if ref.stable:
             another = f"tutor models promote, or tutor models rollback {ref.name} [--to 0]"
             raise TutorError(f"{ref.id} is the stable version of {ref.name} and stays (make it another: {another})")
