@@ -179,3 +179,16 @@ def test_report(tmp_path, problems):
     assert "<script" not in page
     assert page.count("<svg") == 1
     assert "<title>one.jsonl: 1 record, 1 finding<" in render_report("one.jsonl", check(tmp_path, [chat("What is it?", "It is the")]))
+
+
+@pytest.mark.parametrize("one, other", [
+    ("It multiplies by .5", "It multiplies by 5"), ("a charge of –3 nC", "a charge of 3 nC"), ("take `x[1:]` here", "take `x[1]` here"),
+    ("take `Node` here", "take `node` here"),
+    ("the factorial n! of it", "the factorial n of it"),
+    ("the slope f' of it", "the slope f of it"),
+    ("It has stopped.", "It has stopped?"), ("a → b holds", "a ← b holds"), ("x ∈ A holds", "x ∉ A holds")])
+def test_what_a_sign_says_is_kept(one, other):
+    from mlxtutor.quality.reading import Reading, digest
+
+    told = [Reading(1, {"id": "a", "text": text}).told for text in (one, other)]
+    assert told[0] != told[1] and digest([one]) != digest([other])

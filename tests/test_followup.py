@@ -189,3 +189,23 @@ def test_word_problems():
     "It is 72.\n#### 72", "48/2 = <<48/2=24>>24\n#### 24", "48/2 = <<48/2=24>>24\n24*2 = <<24*2=48>>48\n#### 96"])
 def test_what_is_no_chain_of_steps(answer):
     assert read_problem(gsm8k("She has 48.", answer)) is None
+
+
+def test_no_what_if_where_the_largest_is_asked_for_and_no_correction_of_a_bare_number():
+    import numpy as np
+
+    from mlxtutor.followup import word_problems
+
+    def row(question, steps, answer):
+        parts = [part for expression, result in steps for part in ("So ", {"calc": expression, "result": result}, ".\n")]
+        return {"id": "a", "final_answer": answer, "messages": [{"role": "user", "content": question},
+                                                              {"role": "assistant", "content": [*parts, f"Answer: {answer}"]}]}
+
+    largest = row("Ann earns $50 for 9 hours and Bo earns $60 for 5 hours. What is the most money one of them has?",
+                  [("50*9", "450"), ("60*5", "300"), ("450", "450")], "450")
+    problem = word_problems.read_problem(largest)
+    if problem is not None:
+        assert all(word_problems._what_if(problem, np.random.default_rng(n)) is None for n in range(20))
+    bare = word_problems.read_problem(row("Ann has 6 apples and buys 4 more. How many has she?", [("6", "6"), ("6+4", "10")], "10"))
+    made = [word_problems._correction(bare, np.random.default_rng(n)) for n in range(20)] if bare else []
+    assert all("6 = " not in item[0][0]["content"].replace("6+4", "") for item in made if item)

@@ -262,3 +262,14 @@ def test_many_rows_are_checked_in_processes_with_the_same_result(tmp_path, probl
     monkeypatch.setattr(rowwise, "cores", lambda: 2)
     assert check_file(str(path), CheckOptions()).as_dict() == alone
     assert alone["counts"]["email"] == 1 and alone["counts"]["schema"] == 1
+
+
+def test_one_core_checks_every_row(tmp_path, problems, monkeypatch):
+    from mlxtutor.quality import rowwise
+
+    monkeypatch.setattr(rowwise, "cores", lambda: 1)
+    monkeypatch.setattr(rowwise, "CHUNK", 5)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in problems[:60]) + "{broken\n")
+    found = check_file(str(path), CheckOptions())
+    assert found.rows == 61 and found.counts["schema"] == 1

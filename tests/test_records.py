@@ -188,3 +188,11 @@ def test_balanced_is_a_function_of_the_seed(tmp_path):
     assert sorted(drawn) == ["common"] * 10 + ["rare"] * 10
     assert topics()[1] == first != topics(seed=2)[1]
     assert sorted(topics(limit=30)[0]) == ["common"] * 20 + ["rare"] * 10
+
+
+@pytest.mark.parametrize("rest", ['\n{"question": "What is 5 plus one?", "answer": "6"}', '[{"question": "a", "answer": "c"}]', "\nwords"])
+def test_what_follows_an_array_is_not_lost(tmp_path, rest):
+    from mlxtutor.records.json_text import BadJSON, iter_records
+
+    with pytest.raises(BadJSON, match="something follows the array"):
+        list(iter_records('[{"question": "What is 2 plus two?", "answer": "4"}]' + rest))

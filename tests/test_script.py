@@ -43,3 +43,10 @@ def test_what_nobody_can_repair_is_left(tmp_path):
     assert counts["changed"] == {"encoding": 1} and counts["left"] == {"encoding": 2}
     answers = [json.loads(line)["messages"][1]["content"] for line in (tmp_path / "clean.jsonl").read_text(encoding="utf-8").splitlines()]
     assert answers == ["It is 3\ufffd10^8 m/s.", "30\u00b0, 3\ufffd10^8 and $\\frac{1}{2}$"]
+
+
+def test_a_line_that_begins_with_parallel_stays():
+    from mlxtutor.quality.latex import restore
+
+    assert restore("Two plates are\nparallel to each other") == "Two plates are\nparallel to each other"
+    assert restore("$a \nparallel b$") == "$a \\nparallel b$"

@@ -8,7 +8,7 @@ import pytest
 
 from mlxtutor.errors import TutorError
 from mlxtutor.shipped import shipped_text
-from mlxtutor.socratic.answers import numbers_in
+from mlxtutor.socratic.answers import numbers_in, states
 from mlxtutor.socratic.endpoint import Job, Unusable, generate, read_dialogue
 from mlxtutor.socratic.rules import QUESTION_TYPES, problems
 
@@ -245,3 +245,19 @@ def test_endpoint_mistakes(endpoint, tmp_path):
         job("localhost:11434")
     with pytest.raises(TutorError, match="abc"):
         list(generate(job("http://localhost:abc/v1"), tmp_path / "u.jsonl"))
+
+
+@pytest.mark.parametrize("text, said", [
+    ("What do the two numbers stand for?", False), ("Which one of the two did you put first?", False), ("So it is two.", True),
+    ("It equals one.", True), ("It is 2 m/s.", True)])
+def test_small_words_are_answers_only_where_they_are_said_to_be(text, said):
+    assert states(text, "2 m/s") or states(text, "1 m/s") if said else not (states(text, "2 m/s") or states(text, "1 m/s"))
+
+
+def test_a_confirmation_of_another_value_is_refused():
+    from mlxtutor.socratic.rules import problems as rule_problems
+
+    turns = [("user", "Is V = 3/2 V right?"), ("assistant", "You wrote V = 3/2 V. What does V = I*R multiply?"), ("user", "So V = 6 V."),
+             ("assistant", "V = 36 V is right, well done.")]
+    found = list(rule_problems([{"role": role, "content": text} for role, text in turns], ["clarification"], "6 V"))
+    assert "the last turn confirms 36 V, final_answer is 6 V" in found

@@ -88,8 +88,15 @@ def _check(problem: Problem, rng: np.random.Generator) -> Made | None:
     return _asked(problem, pick(rng, words["ask"]).format(**facts), reply), "check", str(problem.row["final_answer"])
 
 
+# with another number the answer may be another of the results
+_CHOICE = re.compile(r"\b(?:most|least|fewest|(?:high|low|larg|small|great|long|short|b|cheap|old|young|tall|fast|slow)est|"
+                     r"max(?:imum)?|min(?:imum)?|pattern)\b[^?]*\?", re.IGNORECASE)
+
+
 def _what_if(problem: Problem, rng: np.random.Generator) -> Made | None:
     """Another number for a given that the question states once and the solution uses."""
+    if _CHOICE.search(problem.question):
+        return None
     words = phrases()["word_problems"]["what_if"]
     used = {token for step in problem.steps for token, source in step.sources if source == "given"}
     once = [given for given in problem.givens if problem.givens.count(given) == 1 and given in used and float(given) > 2]
@@ -104,6 +111,11 @@ def _what_if(problem: Problem, rng: np.random.Generator) -> Made | None:
                 content[-1] = f"\nAnswer: {steps[-1].result}"
                 return _asked(problem, pick(rng, words["ask"]).format(old=old, new=new), content), "what_if", steps[-1].result
     return None
+
+
+def _computes(step: Step) -> bool:
+    """Whether a call is more than a number by itself."""
+    return bool(re.search(r"[-+*/^]", step.expression.lstrip("-")))
 
 
 def _others(problem: Problem, old: str, rng: np.random.Generator) -> Iterator[str]:
@@ -123,7 +135,9 @@ def _correction(problem: Problem, rng: np.random.Generator) -> Made | None:
     """A student's work with one wrong result that goes on to the end; the step that is wrong, and the right solution."""
     words = phrases()["word_problems"]["correction"]
     steps = problem.steps
-    fitting = [index for index in range(len(steps)) if all(step.clear for step in steps[index + 1:])]  # where it goes on to is clear
+    fitting = [index for index in range(len(steps)) if _computes(steps[index]) and all(step.clear for step in steps[index + 1:])]
+    if not fitting:
+        return None
     at = pick(rng, fitting)
     slip = number(max(1.0, steps[at].value + float(pick(rng, [-10, -2, -1, 1, 2, 10]))))
     work = [*steps[:at], Step(steps[at].expression, slip, steps[at].sources)]
@@ -135,7 +149,7 @@ def _correction(problem: Problem, rng: np.random.Generator) -> Made | None:
     wrong = work[-1].result
     if wrong == steps[-1].result.replace(",", "") or not 0 < float(wrong) < LARGEST:
         return None
-    shown = "\n".join(f"{step.expression} = {step.result}" for step in work)
+    shown = "\n".join(f"{step.expression} = {step.result}" for step in work if _computes(step))
     ask = pick(rng, words["ask"]).format(question=problem.question, work=shown, wrong=wrong)
     opening = pick(rng, words["reply"]).format(expression=work[at].expression, slip=slip)
     reply = [opening, _calc(steps[at]), words["end"], *problem.row["messages"][1]["content"]]

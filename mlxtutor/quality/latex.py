@@ -13,9 +13,9 @@ _RESTS = {
     "\v": "arepsilon|arphi|arrho|artheta|dots|ec|ee|ert",
     "\t": r"anh|ext(?:bf|it|rm|tt)?(?=\{)|frac|herefore|heta|ilde|imes|riangle",
     "\r": "ho|ight(?:arrow|harpoonup)?",
-    "\n": "abla|earrow|otin|parallel",
+    "\n": "abla|earrow|otin",
 }
-_FORMULA_RESTS = {"\t": "ag|an|au|o|op", "\r": "angle|ceil|floor|m|vert", "\n": "eg|eq|exists|ot"}
+_FORMULA_RESTS = {"\t": "ag|an|au|o|op", "\r": "angle|ceil|floor|m|vert", "\n": "eg|eq|exists|ot|parallel"}
 _AT_START = {"\n": "e|i|u"}  # a formula's lines may begin with these, but the first
 
 

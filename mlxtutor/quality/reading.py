@@ -17,9 +17,10 @@ AGREE = 0.01  # relative: two answers this close are one
 _TOLD = re.compile(r"(?:\banswer\b(?:[ \t]+is\b)?[ \t]*:?|####)[ \t]*([^\n]+)", re.IGNORECASE)
 _LETTER = re.compile(r"\banswer(?: is)?:? \(?([A-Z])\b")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
-_CODE = re.compile(r"```[\s\S]*?(?:```|\Z)")
+_CODE = re.compile(r"```[\s\S]*?(?:```|\Z)|~~~[\s\S]*?(?:~~~|\Z)|`[^`\n]+`")
 _EMPTY = re.compile(r"\b[Pp]lease\b|\b(?:[Aa]n|[Tt]he|a|(?:(?<=\A)|(?<=[.!?:]\s)|(?<=\n))A)\b(?=[ \t]+[^\W\d_])")  # not in `a = 3`
-_TELLING = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[-+*/^<>=±×÷√−·≠≤≥≈∞%°|()\[\]{}$€£]|(?<=\d)!")
+_TELLING = re.compile(  # numbers, words, every sign but plain punctuation; dashes before a number, a factorial, a prime, a question
+    r"(?<!\w)[.,]\d+|\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s.,;:!?'\"“”‘’…–—`]|[–—](?=\s?\d)|(?<=\d)!|(?<=\b[^\W\d_])[!'](?![^\W\d_])|\?")
 _UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
 
 
@@ -81,12 +82,14 @@ def _folded(word: str) -> str:
 def digest(texts: Sequence[str]) -> bytes:
     """Of texts without regard to white space and to the case of words of three letters or more: 3 mC are no 3 MC, AA is no aa.
 
-    Of a text with code the white space counts, too.
+    Of a text with code every character counts.
     """
     folded = []
     for text in texts:
-        spaced = text if "```" in text else " ".join(text.split())
-        folded.append(_LONG_WORD.sub(lambda match: match[0].casefold(), spaced))
+        if _CODE.search(text):
+            folded.append(text)
+        else:
+            folded.append(_LONG_WORD.sub(lambda match: match[0].casefold(), " ".join(text.split())))
     return hashlib.blake2b("\x1f".join(folded).encode(errors="replace"), digest_size=16).digest()
 
 

@@ -7,9 +7,11 @@ import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
+from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores
 from mlxtutor.quality.findings import Finding
 from mlxtutor.quality.personal import each_text, find_personal
@@ -64,14 +66,21 @@ def check_each(items: Iterable[Item], settings: Settings) -> Iterator[tuple[Item
     """Every item with what was found in it, in order; None beside a defect."""
     source = iter(items)
     head = list(itertools.islice(source, CHUNK * FEW_CHUNKS))
+    whole = itertools.chain(head, source)
     if len(head) < CHUNK * FEW_CHUNKS or cores() == 1:
         _start(settings)
-        yield from zip(head, _check_chunk(head))
+        yield from ((item, _check_chunk([item])[0]) for item in whole)
         return
-    chunks = _chunks(itertools.chain(head, source))
+    try:
+        yield from _in_processes(whole, settings)
+    except BrokenProcessPool:
+        raise TutorError("a process that checked rows was ended from outside (out of memory? check the file in parts)") from None
+
+
+def _in_processes(items: Iterator[Item], settings: Settings) -> Iterator[tuple[Item, Alone | None]]:
     waiting: deque[tuple[list[Item], Future[list[Alone | None]]]] = deque()
     with ProcessPoolExecutor(cores(), SPAWN, _start, (settings,)) as pool:
-        for chunk in chunks:
+        for chunk in _chunks(items):
             waiting.append((chunk, pool.submit(_check_chunk, chunk)))
             if len(waiting) > AHEAD * cores():
                 done, found = waiting.popleft()

@@ -78,7 +78,7 @@ def iter_records(text: str) -> Iterator[tuple[int, Any]]:
     """
     start = _skip(text, 0)
     if text[start:start + 1] == "[":
-        yield from _elements(text, start)
+        yield from _elements(text, start, whole=True)
         return
     fields = _fields(text, start)
     lists = [key for key in WRAPPERS if key in fields and isinstance(fields[key][0], list) and fields[key][0]]
@@ -113,10 +113,14 @@ def _fields(text: str, start: int) -> dict[str, tuple[Any, int]]:
     return fields
 
 
-def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """(line, value) of the elements of the array that begins at `start`; a BadJSON where one can't be read but the next can be found."""
+def _elements(text: str, start: int, whole: bool = False) -> Iterator[tuple[int, Any]]:
+    """(line, value) of the elements of the array that begins at `start`; a BadJSON where one can't be read but the next can be found.
+
+    whole: nothing may follow the array.
+    """
     position, line, counted = _skip(text, start + 1), 1, 0
     if text[position:position + 1] == "]":
+        _check_end(text, position, whole)
         return
     while True:
         line, counted = line + text.count("\n", counted, position), position
@@ -129,6 +133,7 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
             yield line, value
             end = _skip(text, end)
             if text[end:end + 1] == "]":
+                _check_end(text, end, whole)
                 return
         if end is None or text[end:end + 1] != ",":
             following = _next_line(text, position)
@@ -139,6 +144,12 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
             position = following
         else:
             position = _skip(text, end + 1)
+
+
+def _check_end(text: str, bracket: int, whole: bool) -> None:
+    following = _skip(text, bracket + 1)
+    if whole and following < len(text):
+        raise BadJSON(f"something follows the array at character {following + 1}", following)
 
 
 def _end(text: str, start: int) -> int | None:

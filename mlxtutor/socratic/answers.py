@@ -15,6 +15,7 @@ _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SPOKEN = {**{word: value for value, word in enumerate(_ONES)}, **{word: 10 * value for value, word in enumerate(_TENS, 2)}}
 _POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
+_SAYING = frozenset(("is", "be", "are", "get", "got", "equals", "makes"))  # before `one` and `two` that are results and not just words
 _EXPONENT = re.compile(r"(?<=[A-Za-z)])\^-?\d+")
 
 
@@ -33,10 +34,16 @@ def numbers_in(text: str) -> list[float]:
 
 
 def _spoken(text: str) -> list[float]:
-    """`twenty-seven`, `a hundred and five`, `two thousand`."""
+    """`twenty-seven`, `a hundred and five`, `two thousand`; `one` and `two` only where they are said to be something."""
     words = re.findall(r"[a-z]+", text.casefold())
     joined = [word for at, word in enumerate(words) if word != "and" or not ({*words[at - 1:at]} & {*_POWERS})]
-    return [_value(list(group)) for spoken, group in groupby(joined, lambda word: word in _SPOKEN or word in _POWERS) if spoken]
+    found, before = [], ""
+    for spoken, group in groupby(joined, lambda word: word in _SPOKEN or word in _POWERS):
+        run = list(group)
+        if spoken and (run not in (["one"], ["two"]) or before in _SAYING):
+            found.append(_value(run))
+        before = run[-1]
+    return found
 
 
 def _value(words: list[str]) -> float:
