@@ -82,7 +82,8 @@ def test_rounded_types_stay_near(kind, wanted, allowed, made, tmp_path):
     assert largest(measured(path, source.shape.vocab), reference(base)) <= allowed
 
 
-@pytest.mark.parametrize("kind", ["qwen3", "gemma", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("llama", "mistral", "qwen2"))])
+@pytest.mark.parametrize("kind", [
+    "qwen3", "gemma", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("llama", "mistral", "qwen2"))])
 def test_the_proof_holds_for_200_texts_and_200_chats(kind, made, tmp_path):
     source = open_source(made(kind)[0])
     proof = prove(source, Product(write_gguf(source, tmp_path / "m.gguf", "f32", NAMED), "f32"), Settings(prompts=2))
