@@ -39,8 +39,9 @@ def gguf_command(model: Model = None, kind: Type = "q8_0", out: Out = None, base
     export = _open(model, base, problems)
     folder = _folder(out, export, f"{kind}-gguf")
     _note_calculator(export)
-    files = _written(folder, lambda progress: exporting.export_gguf(export, folder, kind, progress))
-    proof = _proved(folder, no_proof, lambda report: exporting.prove_gguf(export, files[0], kind, report))
+    with exporting.alone_in(folder):
+        files = _written(lambda progress: exporting.export_gguf(export, folder, kind, progress))
+        proof = _proved(folder, no_proof, lambda report: exporting.prove_gguf(export, files[0], kind, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -72,8 +73,9 @@ def ollama_command(
         ollama_api.check_running(ollama_api.host_from_environment())
     for note in plan.notes:
         console.note(f"note: {note}")
-    files = _written(folder, lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
-    proof = _proved(folder, no_proof, lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
+    with exporting.alone_in(folder):
+        files = _written(lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
+        proof = _proved(folder, no_proof, lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
     if not as_json or proof["passed"] is False:
         _finish(files, proof, folder, as_json)
     pushed = {"ollama": _push(folder, plan.name)} if push else {}
@@ -101,8 +103,9 @@ def hf_command(
     export = _open(model, base, 0)
     folder = _folder(out, export, "hf")
     _note_calculator(export)
-    files = _written(folder, lambda progress: exporting.export_hf(export, folder, dtype, progress))
-    proof = _proved(folder, no_proof, lambda report: exporting.prove_hf(export, folder, report))
+    with exporting.alone_in(folder):
+        files = _written(lambda progress: exporting.export_hf(export, folder, dtype, progress))
+        proof = _proved(folder, no_proof, lambda report: exporting.prove_hf(export, folder, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -123,8 +126,9 @@ def adapter_command(
 
     export = _open(model, base, 0)
     folder = _folder(out, export, f"adapter-{form}")
-    files = _written(folder, lambda progress: exporting.export_adapter(export, folder, form))
-    proof = _proved(folder, no_proof, lambda report: exporting.prove_adapter(export, folder, form, report))
+    with exporting.alone_in(folder):
+        files = _written(lambda progress: exporting.export_adapter(export, folder, form))
+        proof = _proved(folder, no_proof, lambda report: exporting.prove_adapter(export, folder, form, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -167,11 +171,9 @@ def _rows(examples: Path | None) -> list[dict]:
     return rows
 
 
-def _written(folder: Path, write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[Path]:
-    """Run a writer, alone in its folder, with a bar on stderr once there is something to show."""
+def _written(write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[Path]:
+    """Run a writer with a bar on stderr once there is something to show."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from mlxtutor.export.exporting import alone_in
 
     columns = TextColumn("writing"), BarColumn(bar_width=20, complete_style="green"), DownloadColumn(), TimeRemainingColumn(compact=True)
     bar = Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal)
@@ -182,8 +184,7 @@ def _written(folder: Path, write: Callable[[Callable[[int, int], None]], list[Pa
         bar.update(task, completed=done, total=total)
 
     try:
-        with alone_in(folder):
-            return write(update)
+        return write(update)
     finally:
         bar.stop()
 

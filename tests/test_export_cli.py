@@ -241,7 +241,8 @@ def test_k_quants_by_llama_quantize(tutor, few, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"init_lora_weights": "pissa_niter_4"}, "changes the base's weights"), ({"r": None}, "r missing"), ({"r": 7}, "says rank 7"),
+    ({"init_lora_weights": "pissa_niter_4"}, "changes the base's weights"), ({"r": None}, "r is None"), ({"r": 0}, "r is 0"),
+    ({"layer_replication": [[0, 1]]}, "layer_replication"), ({"r": 7}, "says rank 7"),
     ({"use_dora": True}, "use_dora can't be merged"), ({"alora_invocation_tokens": [1]}, "alora"), ({"bias": "all"}, "bias 'all'")])
 def test_adapters_that_are_no_plain_lora(tutor, tuned, tmp_path, change, message):
     base, adapter = tuned

@@ -192,3 +192,11 @@ def test_what_a_sign_says_is_kept(one, other):
 
     told = [Reading(1, {"id": "a", "text": text}).told for text in (one, other)]
     assert told[0] != told[1] and digest([one]) != digest([other])
+
+
+def test_a_copy_with_code_is_a_copy_but_for_its_code():
+    from mlxtutor.quality.reading import digest
+
+    assert digest(["What does `len(x)` return?"]) == digest(["what  does `len(x)` return? "])
+    assert digest(["What does `len(x)` return?"]) != digest(["What does `Len(x)` return?"])
+    assert digest(["Run\n```\nfor a:\n  b\n```"]) != digest(["Run\n```\nfor a:\nb\n```"])

@@ -249,7 +249,8 @@ def test_endpoint_mistakes(endpoint, tmp_path):
 
 @pytest.mark.parametrize("text, said", [
     ("What do the two numbers stand for?", False), ("Which one of the two did you put first?", False), ("So it is two.", True),
-    ("It equals one.", True), ("It is 2 m/s.", True)])
+    ("It equals one.", True), ("It is 2 m/s.", True),
+    ("That leaves two.", True), ("Two.", True)])
 def test_small_words_are_answers_only_where_they_are_said_to_be(text, said):
     assert states(text, "2 m/s") or states(text, "1 m/s") if said else not (states(text, "2 m/s") or states(text, "1 m/s"))
 
@@ -261,3 +262,6 @@ def test_a_confirmation_of_another_value_is_refused():
              ("assistant", "V = 36 V is right, well done.")]
     found = list(rule_problems([{"role": role, "content": text} for role, text in turns], ["clarification"], "6 V"))
     assert "the last turn confirms 36 V, final_answer is 6 V" in found
+    turns[-1] = ("assistant", "Well done: 3/2 V was no product, and you multiplied.")
+    found = list(rule_problems([{"role": role, "content": text} for role, text in turns], ["clarification"], "6 V"))
+    assert not any("confirms" in line for line in found)

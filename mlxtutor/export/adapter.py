@@ -21,7 +21,7 @@ from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
 PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
 _PEFT_PREFIX = "base_model.model."
 _NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora",
-              "corda_config", "alora_invocation_tokens")
+              "corda_config", "alora_invocation_tokens", "layer_replication", "kasa_config", "use_bdlora", "arrow_config")
 _CHANGES_BASE = ("pissa", "olora", "loftq", "corda")  # initialisations that take their part out of the base's weights
 
 
@@ -68,9 +68,9 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
     if start.startswith(_CHANGES_BASE):
         raise TutorError(f"{directory}: init_lora_weights {start!r} changes the base's weights when PEFT loads it (make it plain LoRA: "
                          "PeftModel.save_pretrained with path_initial_model_for_weight_conversion)")
-    absent = [key for key in ("r", "lora_alpha") if not isinstance(config.get(key), (int, float))]
-    if absent:
-        raise TutorError(f"{directory}/adapter_config.json: {', '.join(absent)} missing")
+    wrong = [f"{key} is {config.get(key)!r}" for key in ("r", "lora_alpha") if not _positive(config.get(key))]
+    if wrong:
+        raise TutorError(f"{directory}/adapter_config.json: {', '.join(wrong)} (allowed: a positive number)")
     rank, alpha = int(config["r"]), float(config["lora_alpha"])
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     halves = {}
@@ -84,7 +84,7 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
 
 def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
     kind, settings = config.get("fine_tune_type", "lora"), config.get("lora_parameters") or {}
-    if kind != "lora" or not {"rank", "scale"} <= settings.keys():
+    if kind != "lora" or not isinstance(settings, dict) or not all(map(_positive, (settings.get("rank"), settings.get("scale")))):
         raise TutorError(f"{directory}: fine_tune_type {kind!r} with lora_parameters {settings} (allowed: lora, with rank and scale)")
     halves = {}
     for name, values in read_tensors(directory / MLX_FILE).items():
@@ -156,6 +156,10 @@ def write_mlx(adapter: Adapter, directory: Path, layers: int) -> list[Path]:
     save_file(tensors, str(directory / MLX_FILE), metadata={"format": "mlx"})
     (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     return [directory / "adapter_config.json", directory / MLX_FILE]
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _whole(value: float) -> int | float:

@@ -195,9 +195,11 @@ def metadata(shape: Shape, config: dict[str, Any], where: str) -> dict[str, Any]
     other = {key: scaling[key] for key, usual in YARN_DEFAULTS.items() if kind == "yarn" and scaling.get(key, usual) not in (usual, None)}
     if other:
         raise TutorError(f"{where}: yarn with {other} can't be exported (allowed: {YARN_DEFAULTS})")
+    if not isinstance(scaling.get("factor"), (int, float)):
+        raise TutorError(f"{where}: rope scaling {kind!r} has no factor")
     keys |= {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
     if kind == "yarn":
-        keys["rope.scaling.original_context_length"] = int(scaling.get("original_max_position_embeddings", shape.context))
+        keys["rope.scaling.original_context_length"] = int(scaling.get("original_max_position_embeddings") or shape.context)
     return keys
 
 
@@ -209,6 +211,9 @@ def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
     rope = rope_settings(config)
     if rope.get("rope_type", rope.get("type")) != "llama3":
         return None
+    absent = [key for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings") if key not in rope]
+    if absent:
+        raise TutorError(f"config.json: the llama3 rope scaling has no {', '.join(absent)}")
     base, factor = float(rope.get("rope_theta", 10000.0)), float(rope["factor"])
     low, high, old = float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), rope["original_max_position_embeddings"]
     wavelengths = 2 * math.pi * base ** (np.arange(0, shape.head_dim, 2) / shape.head_dim)

@@ -157,19 +157,29 @@ def _headers(path: Path) -> dict[str, Stored]:
             raise TutorError(f"{path}: not a safetensors file (its header can't be read)")
         try:
             header = json.loads(file.read(length))
-            found = {name: Stored(path, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+            found = {name: Stored(path, str(entry["dtype"]), tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
                      for name, entry in header.items() if name != "__metadata__"}
             end = max((8 + length + entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            numbers = [number for item in found.values() for number in (*item.shape, item.start)]
+            if not all(isinstance(number, int) and number >= 0 for number in numbers):
+                raise ValueError("a shape or place of a tensor makes no sense")
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise TutorError(f"{path}: not a safetensors file ({error})") from None
-    for name, found_one in found.items():
-        begin, until = header[name]["data_offsets"]
-        wanted = math.prod(found_one.shape) * DTYPES[found_one.dtype].itemsize if found_one.dtype in DTYPES else until - begin
-        if until - begin != wanted:
-            raise TutorError(f"{path}: {name} has {until - begin} bytes, its shape {found_one.shape} needs {wanted}")
+    _check_places(path, header, found)
     if end > size:
         raise TutorError(f"{path}: {size} bytes where its header promises {end} (an unfinished download? get it again)")
     return found
+
+
+def _check_places(path: Path, header: dict[str, Any], found: dict[str, Stored]) -> None:
+    """Tensors lie one behind the other, each with the bytes that its shape needs, as the format wants it."""
+    at = 0
+    for name, item in sorted(found.items(), key=lambda pair: pair[1].start):
+        begin, until = header[name]["data_offsets"]
+        wanted = math.prod(item.shape) * DTYPES[item.dtype].itemsize if item.dtype in DTYPES else until - begin
+        if begin != at or until - begin != wanted:
+            raise TutorError(f"{path}: {name} lies at bytes {begin} to {until} (expected: {wanted} bytes from {at} on)")
+        at = until
 
 
 def _read(found: Stored, start: int = 0, stop: int | None = None) -> np.ndarray:

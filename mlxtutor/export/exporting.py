@@ -38,10 +38,10 @@ from mlxtutor.export.proof import Product, Settings, document, prove, write_proo
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
-from mlxtutor.registry.models import ModelRef, resolve
+from mlxtutor.registry.models import ModelRef, list_models, resolve
 
 PROOF = "proof.json"
-HALF_WRITTEN = (".*.gguf.*", ".*.gguf", ".*.safetensors.*")  # what a killed export leaves
+HALF_WRITTEN = (".*.gguf.*", ".*.f16.gguf", ".*.safetensors.*")  # what a killed export leaves
 Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
@@ -71,7 +71,12 @@ def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
     if base:
         return resolve(home.models, base).path
     parents = [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "base"]
-    return resolve(home.models, parents[0]).path if parents else None
+    if not parents:
+        return None
+    for known in list_models(home.models):  # a base of the hub that was pulled
+        if parents[0] in (known.id, *(parent["model"] for parent in known.card.get("parents") or [] if parent.get("role") == "source")):
+            return known.path
+    raise TutorError(f"{ref.id}: its base {parents[0]} is not here (--base NAME or DIR; from the hub: tutor hub pull {parents[0]})")
 
 
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
@@ -81,7 +86,7 @@ def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | No
     path = folder / f"{name}-{kind}.gguf"
     _begin(folder, [path.name, README])
     write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)
-    return [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")]
+    return _finished(folder, [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")])
 
 
 def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
@@ -90,7 +95,8 @@ def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progres
     check_dtype(export.source, chosen)
     _begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
     files = write_hf(export.source, folder, chosen, progress)
-    return [*files, write_page(folder, export.id, export.source, f"mlx_lm.generate --model {folder.name} --prompt QUESTION")]
+    command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
+    return _finished(folder, [*files, write_page(folder, export.id, export.source, command)])
 
 
 def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
@@ -105,7 +111,7 @@ def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progres
         files += write_adapter_as(export.source, folder, "gguf", description)
     else:
         files.append(write_gguf(export.source, folder / MODEL_FILE, kind, description, progress))
-    return [*files, *write_folder(folder, plan, export.id)]
+    return _finished(folder, [*files, *write_folder(folder, plan, export.id)])
 
 
 def plan_ollama(export: Export, name: str | None, system: str, examples: list[dict], with_adapter: bool) -> Folder:
@@ -170,7 +176,8 @@ def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
     _begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
-    return write_adapter_as(export.source, folder, form, describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export)))
+    description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
+    return _finished(folder, write_adapter_as(export.source, folder, form, description))
 
 
 def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:
@@ -201,8 +208,15 @@ def check_folder(export: Export, folder: Path) -> None:
     for own in made_of:
         if own.resolve() == folder.resolve():
             raise TutorError(f"{folder}: holds what is exported ({own}; give another folder with --out)")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / PROOF).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not _is_export(folder):
         raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
+
+
+def _is_export(folder: Path) -> bool:
+    try:
+        return {"passed", "links", "written"} <= json.loads((folder / PROOF).read_text()).keys()
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 @contextmanager
@@ -222,10 +236,22 @@ def _begin(folder: Path, names: list[str]) -> None:
     proof.json says what is written and that it is unfinished: the mark by which a later export knows the folder.
     """
     earlier = _written(folder)
-    write_proof(folder / PROOF, {"passed": None, "broken": [], "links": [], "reason": "unfinished", "written": names})
+    _mark(folder, names)
     for pattern in (*earlier, *HALF_WRITTEN):
         for path in folder.glob(pattern):
-            path.unlink()
+            if path.is_file():
+                path.unlink()
+
+
+def _finished(folder: Path, files: list[Path]) -> list[Path]:
+    """Note what was really written, in place of what might have been."""
+    _mark(folder, [path.name for path in files])
+    return files
+
+
+def _mark(folder: Path, names: list[str]) -> None:
+    """The record of an export that isn't proved yet, and the names of its files."""
+    write_proof(folder / PROOF, {"passed": None, "broken": [], "links": [], "reason": "unfinished", "written": names})
 
 
 def _written(folder: Path) -> list[str]:

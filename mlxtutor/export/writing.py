@@ -82,7 +82,7 @@ def write_adapter_as(source: Source, folder: Path, form: str, description: Descr
     if form == "peft":
         return write_peft(source.adapter, folder)
     if form == "mlx":
-        return write_mlx(source.adapter, folder, source.shape.layers)
+        return write_mlx(source.adapter, folder, int(source.base.config["num_hidden_layers"]))
     path = folder / "adapter.gguf"
     write_adapter(path, source.adapter, source.shape, description)
     return [path]

@@ -89,8 +89,8 @@ def _check(problem: Problem, rng: np.random.Generator) -> Made | None:
 
 
 # with another number the answer may be another of the results
-_CHOICE = re.compile(r"\b(?:most|least|fewest|(?:high|low|larg|small|great|long|short|b|cheap|old|young|tall|fast|slow)est|"
-                     r"max(?:imum)?|min(?:imum)?|pattern)\b[^?]*\?", re.IGNORECASE)
+_CHOICE = re.compile(r"\b(?:most|least|fewest|(?:high|low|larg|small|great|long|short|cheap|old|young|tall|fast|slow|heavi|wid|near)est|"
+                     r"maximum|minimum|which of|who (?:has|earns|gets) (?:the )?(?:more|less|fewer)|pattern)\b", re.IGNORECASE)
 
 
 def _what_if(problem: Problem, rng: np.random.Generator) -> Made | None:

@@ -20,7 +20,9 @@ _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _CODE = re.compile(r"```[\s\S]*?(?:```|\Z)|~~~[\s\S]*?(?:~~~|\Z)|`[^`\n]+`")
 _EMPTY = re.compile(r"\b[Pp]lease\b|\b(?:[Aa]n|[Tt]he|a|(?:(?<=\A)|(?<=[.!?:]\s)|(?<=\n))A)\b(?=[ \t]+[^\W\d_])")  # not in `a = 3`
 _TELLING = re.compile(  # numbers, words, every sign but plain punctuation; dashes before a number, a factorial, a prime, a question
-    r"(?<!\w)[.,]\d+|\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s.,;:!?'\"“”‘’…–—`]|[–—](?=\s?\d)|(?<=\d)!|(?<=\b[^\W\d_])[!'](?![^\W\d_])|\?")
+    r"(?<!\w)[.,]\d+|\d+(?:[.,]\d+)*|[^\W\d_]+"
+    r"|[^\w\s.,;:!?'\"“”‘’«»…–—`\u200b-\u200f\ufeff\U0001f300-\U0001faff]"
+    r"|[–—](?=\s?\d)|(?<=\d)!|(?<=\b[^\W\d_])[!'](?![^\W\d_])|\?")
 _UNIT = re.compile(rf"(?<=\d)\s?[^\W\d_]{{1,{LONGEST_UNIT}}}\b")
 
 
@@ -82,14 +84,14 @@ def _folded(word: str) -> str:
 def digest(texts: Sequence[str]) -> bytes:
     """Of texts without regard to white space and to the case of words of three letters or more: 3 mC are no 3 MC, AA is no aa.
 
-    Of a text with code every character counts.
+    In code every character counts, beside a block of it white space too.
     """
     folded = []
     for text in texts:
-        if _CODE.search(text):
-            folded.append(text)
-        else:
-            folded.append(_LONG_WORD.sub(lambda match: match[0].casefold(), " ".join(text.split())))
+        code = _CODE.findall(text)
+        told = iter([*code, ""])
+        prose = (" ".join(part.split()) if not code or "`" * 3 not in text else part for part in _CODE.split(text))
+        folded.append("".join(_LONG_WORD.sub(lambda match: match[0].casefold(), part) + next(told, "") for part in prose))
     return hashlib.blake2b("\x1f".join(folded).encode(errors="replace"), digest_size=16).digest()
 
 

@@ -15,7 +15,8 @@ _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SPOKEN = {**{word: value for value, word in enumerate(_ONES)}, **{word: 10 * value for value, word in enumerate(_TENS, 2)}}
 _POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
-_SAYING = frozenset(("is", "be", "are", "get", "got", "equals", "makes"))  # before `one` and `two` that are results and not just words
+# before `one` and `two` that are results and not just words
+_SAYING = frozenset("is s be get got equals equal to makes leaves leave left gives have has becomes exactly about".split())
 _EXPONENT = re.compile(r"(?<=[A-Za-z)])\^-?\d+")
 
 
@@ -40,7 +41,7 @@ def _spoken(text: str) -> list[float]:
     found, before = [], ""
     for spoken, group in groupby(joined, lambda word: word in _SPOKEN or word in _POWERS):
         run = list(group)
-        if spoken and (run not in (["one"], ["two"]) or before in _SAYING):
+        if spoken and (run not in (["one"], ["two"]) or before in _SAYING or not before):
             found.append(_value(run))
         before = run[-1]
     return found

@@ -32,7 +32,7 @@ def problems(messages: Sequence[dict], question_types: Sequence[str], answer: st
         if not builds_on(reply, said):
             yield f"the tutor's turn {number} doesn't build on the student's words"
     yield from _gives_away(student, tutor, answer)
-    yield from _confirms(tutor[-1], answer)
+    yield from _confirms(tutor[-1], answer, " ".join(student))
     if len(set(tutor)) < len(tutor):
         yield "the tutor says the same twice"
     yield from _climb(question_types, len(tutor) - 1)
@@ -46,10 +46,11 @@ def builds_on(reply: str, said: str) -> bool:
     return bool({word for word in re.findall(r"\S*[=*/^]\S*", reply)} & set(re.findall(r"\S*[=*/^]\S*", said)))
 
 
-def _confirms(last: str, answer: str) -> Iterator[str]:
-    """The last turn names no other value in the answer's unit."""
+def _confirms(last: str, answer: str, said: str) -> Iterator[str]:
+    """The last turn names no other value in the answer's unit, but for those that the student has said."""
     unit = re.sub(r"^[^A-Za-z%°Ω]*", "", answer).strip()
-    values = re.findall(rf"(-?\d[\d.,]*(?:e-?\d+)?)\s*{re.escape(unit)}(?![\w/])", last) if unit else []
+    values = re.findall(rf"(-?\d[\d.,]*(?:e-?\d+)?)\s*{re.escape(unit)}(?![\w/^·*])", last) if unit else []
+    values = [value for value in values if not states(said, value)]
     if values and not states(last, answer):
         yield f"the last turn confirms {values[0]} {unit}, final_answer is {answer}"
 
