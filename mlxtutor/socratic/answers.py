@@ -17,8 +17,8 @@ _SPOKEN = {**{word: value for value, word in enumerate(_ONES)}, **{word: 10 * va
 _POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 # before `one` and `two` that are results and not just words
 _SAYING = frozenset((
-    "is", "s", "be", "get", "got", "equals", "equal", "to", "makes", "leaves", "leave", "left", "gives", "have", "has", "becomes", "exactly",
-    "about"))
+    "is", "s", "be", "get", "got", "equals", "equal", "to", "makes", "leaves", "leave", "left", "gives", "have", "has", "becomes",
+    "exactly", "about"))
 _EXPONENT = re.compile(r"(?<=[A-Za-z)])\^-?\d+")
 
 
