@@ -148,6 +148,7 @@ def tuned(tmp_path_factory):
     return checkpoints.make("qwen2", root / "base"), checkpoints.make_adapter(root / "base", root / "adapter")
 
 
+@pytest.mark.slow
 def test_an_adapter_in_every_form(tutor, few, tuned, tmp_path):
     base, adapter = tuned
     for command in (["hf"], ["gguf", "--type", "f16"], ["ollama", "--system", "Ask, don't tell."], ["ollama", "--adapter", "--type", "f32"],

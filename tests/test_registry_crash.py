@@ -34,6 +34,7 @@ def run(*arguments):
     return done.stdout.split("\n")[:-1]
 
 
+@pytest.mark.slow
 def test_killed_before_any_of_its_file_operations_a_change_has_happened_or_not(tmp_path):
     lines = [line.split() for line in run("everywhere", tmp_path)]
     assert [name for name, _, _ in lines] == list(CHANGES)
