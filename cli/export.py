@@ -34,12 +34,12 @@ def gguf_command(model: Model = None, kind: Type = "q8_0", out: Out = None, base
 
     Example: tutor export gguf em-tutor --type f16 --out em-tutor-gguf
     """
-    from mlxtutor.export import exporting
+    from mlxtutor.export import export_folder, exporting
 
     export = _open(model, base, problems)
     folder = _folder(out, export, f"{kind}-gguf")
     _note_calculator(export)
-    with exporting.alone_in(folder):
+    with export_folder.alone_in(folder):
         files = _written(lambda progress: exporting.export_gguf(export, folder, kind, progress))
         proof = _proved(folder, no_proof, lambda report: exporting.prove_gguf(export, files[0], kind, report))
     _finish(files, proof, folder, as_json)
@@ -64,7 +64,7 @@ def ollama_command(
 
     Example: tutor export ollama em-tutor --push
     """
-    from mlxtutor.export import exporting, ollama_api
+    from mlxtutor.export import export_folder, exporting, ollama_api
 
     export = _open(model, base, problems)
     plan = exporting.plan_ollama(export, name, system, _rows(examples), adapter)
@@ -73,7 +73,7 @@ def ollama_command(
         ollama_api.check_running(ollama_api.host_from_environment())
     for note in plan.notes:
         console.note(f"note: {note}")
-    with exporting.alone_in(folder):
+    with export_folder.alone_in(folder):
         files = _written(lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
         proof = _proved(folder, no_proof, lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
     if not as_json or proof["passed"] is False:
@@ -98,12 +98,12 @@ def hf_command(
 
     Example: tutor export hf my-tutor --out my-tutor-merged
     """
-    from mlxtutor.export import exporting
+    from mlxtutor.export import export_folder, exporting
 
     export = _open(model, base, 0)
     folder = _folder(out, export, "hf")
     _note_calculator(export)
-    with exporting.alone_in(folder):
+    with export_folder.alone_in(folder):
         files = _written(lambda progress: exporting.export_hf(export, folder, dtype, progress))
         proof = _proved(folder, no_proof, lambda report: exporting.prove_hf(export, folder, report))
     _finish(files, proof, folder, as_json)
@@ -122,11 +122,11 @@ def adapter_command(
 
     Example: tutor export adapter my-tutor --format gguf
     """
-    from mlxtutor.export import exporting
+    from mlxtutor.export import export_folder, exporting
 
     export = _open(model, base, 0)
     folder = _folder(out, export, f"adapter-{form}")
-    with exporting.alone_in(folder):
+    with export_folder.alone_in(folder):
         files = _written(lambda progress: exporting.export_adapter(export, folder, form))
         proof = _proved(folder, no_proof, lambda report: exporting.prove_adapter(export, folder, form, report))
     _finish(files, proof, folder, as_json)
@@ -144,10 +144,10 @@ def _open(model: str | None, base: str | None, problems: int) -> Export:
 
 def _folder(out: Path | None, export: Export, what: str) -> Path:
     """The folder to write to; one that holds something else than an export is left alone."""
-    from mlxtutor.export.exporting import check_folder
+    from mlxtutor.export.export_folder import check_folder
 
     folder = out or Path(f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}")
-    check_folder(export, folder)
+    check_folder(folder, export.made_of)
     if folder.is_dir():
         console.note(f"the export in {folder} is replaced")
     return folder
@@ -190,10 +190,10 @@ def _written(write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[
 
 
 def _proved(folder: Path, no_proof: bool, prove: Callable[[Callable[[str], None]], dict[str, Any]]) -> dict[str, Any]:
-    from mlxtutor.export.exporting import without_proof
+    from mlxtutor.export.export_folder import unproved
 
     if no_proof:
-        return without_proof(folder)
+        return unproved(folder, "--no-proof")
     with console.err.status("proving that it is the same model") as status:
         return prove(lambda stage: status.update(f"proving that it is the same model: {stage}"))
 
@@ -217,7 +217,7 @@ def _push(folder: Path, name: str) -> dict[str, Any]:
 def _finish(files: list[Path], proof: dict[str, Any], folder: Path, as_json: bool, more: dict[str, Any] | None = None) -> None:
     """Print the result; a failed proof is an error that names the broken links."""
     from mlxtutor.errors import TutorError
-    from mlxtutor.export.exporting import PROOF
+    from mlxtutor.export.export_folder import PROOF
 
     from .proof_view import print_proof
 

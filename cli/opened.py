@@ -8,7 +8,7 @@ from mlxtutor.backends import Device, choose, load
 from mlxtutor.home import Home
 from mlxtutor.inference.generate import LoadedModel
 from mlxtutor.registry.directory import open_model
-from mlxtutor.registry.models import ModelRef, resolve
+from mlxtutor.registry.models import ModelRef, resolve, shown_id
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ class Opened:
 def system_of(home: Home, name: str | None) -> str | None:
     """The system text that the model's recipe begins every chat with."""
     return (resolve(home.models, name).card.get("recipe") or {}).get("system") or None
-
-
-def shown_id(ref: ModelRef) -> str:
-    """NAME@VERSION, or a directory's own name."""
-    return ref.id if ref.version else ref.name
 
 
 def open_named(home: Home, name: str | None, backend: str, dtype: str = "auto") -> Opened:

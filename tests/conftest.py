@@ -76,3 +76,23 @@ def problems():
     rows = {prompt_of(row): row for row in itertools.islice(iter_rows(trained_types(), "train", np.random.default_rng(5)), 1200)
             if row["kind"] == "value"}
     return [{"messages": row["messages"], "licence": "MIT", "id": row["id"]} for row in rows.values()][:700]
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The hub that huggingface_hub talks to; logged in, its cache empty."""
+    import fake_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
+    with fake_hub.serve() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+        yield server
+
+
+@pytest.fixture
+def models(tutor_home):
+    return tutor_home / "models"

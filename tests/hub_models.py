@@ -65,3 +65,17 @@ def adapter_files(folder, base="Qwen/Qwen2.5-0.5B", form="peft"):
 def adapter(models, base="Qwen/Qwen2.5-0.5B", parents=(), form="peft", name="my-lora", **card):
     return register(models, name, {"kind": "adapter", "parents": list(parents), **card},
                     lambda folder: adapter_files(folder, base, form))
+
+
+def foreign(tmp_path, tiny_tokenizer, models):
+    return content(micro(models, tiny_tokenizer, "maker").path)
+
+
+def one_line(err):
+    lines = [line for line in err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and "Traceback" not in err, err
+    return lines[0]
+
+
+def content(folder):
+    return {name.relative_to(folder).as_posix(): name.read_bytes() for name in folder.rglob("*") if name.is_file()}

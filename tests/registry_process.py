@@ -12,7 +12,10 @@ import shutil
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+from killing import killed_at
 
 from mlxtutor.errors import TutorError
 from mlxtutor.registry.manifest import compare
@@ -22,7 +25,6 @@ from mlxtutor.registry.promotion import history, promote, rollback
 from mlxtutor.registry.removal import remove
 from mlxtutor.registry.writing import locked
 
-FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree", "fcntl.flock"}
 NAMES = ("a", "b")
 WORKERS = 3
 
@@ -73,26 +75,6 @@ def prepared(models):
     promote(models, "a@2")
 
 
-def killed_at(operation: int, change, models: Path) -> bool:
-    """Make the change in a fork that dies by SIGKILL before its file operation of that number; False when it came to its end."""
-    child = os.fork()
-    if not child:
-        left = operation
-
-        def count(event, _):
-            nonlocal left
-            left -= event in FILE_OPERATIONS
-            if event in FILE_OPERATIONS and left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(count)
-        change(models)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    assert status in (0, signal.SIGKILL), status
-    return status != 0
-
-
 def everywhere(folder: Path) -> None:
     """One line a change: how often it was killed, and after how many of the kills it had happened."""
     code_state()  # git runs once, before the forks
@@ -104,7 +86,7 @@ def everywhere(folder: Path) -> None:
         after = state(folder / name)
         assert after != before
         operation = happened = 0
-        while killed_at(operation, change, copy := _copy(folder / "start", folder / "copy")):
+        while killed_at(operation, partial(change, copy := _copy(folder / "start", folder / "copy"))):
             found = state(copy)
             assert found in (before, after), (name, operation, found)
             happened += found == after

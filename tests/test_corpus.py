@@ -11,14 +11,12 @@ import numpy as np
 import pint
 import pytest
 
-from mlxtutor.config import Recipe
 from mlxtutor.datasets import corpus
 from mlxtutor.datasets.calc_chats import iter_calc_chats
 from mlxtutor.datasets.corpus import read_corpus
 from mlxtutor.datasets.drills import EXPONENTS, conversion, iter_drills, scientific
 from mlxtutor.datasets.everyday import TYPES, solved, value
 from mlxtutor.datasets.phrases import load_quantities
-from mlxtutor.datasets.sources import iter_source
 from mlxtutor.datasets.substitution import substitution
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.types import CONSTANT_VALUES
@@ -123,19 +121,6 @@ def test_drilled_equations_are_right():
     assert len(found) > 50
     for expression, result in found:
         assert format_result(evaluate(expression)) == result
-
-
-def test_a_recipes_system_text_begins_the_chats_that_have_none(tmp_path):
-    chats = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]
-    chats.append([{"role": "system", "content": "own"}, *chats[0]])
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
-    recipe = Recipe(data=str(path), system="Ask.")
-    found = [messages for messages in islice(iter_source("em", recipe, np.random.default_rng(0), True), 2)]
-    found += islice(iter_source("em", recipe, np.random.default_rng(0)), 6)
-    assert {messages[0]["content"] for messages in found} == {"Ask.", "own"}
-    with pytest.raises(TutorError, match="system .'Ask.'. goes with chats of your own"):
-        Recipe(system="Ask.")
 
 
 def test_every_calculator_call_in_chats_is_right():

@@ -12,6 +12,7 @@ import checkpoints
 import numpy as np
 import pytest
 import tiny
+from fake_ollama import FakeOllama
 
 from mlxtutor.export import proof as proofs
 from mlxtutor.export import writing
@@ -133,8 +134,6 @@ def test_examples_become_messages(tutor, model, few, tmp_path):
 
 
 def test_push_creates_it_and_asks(tutor, model, tmp_path, monkeypatch):
-    from test_ollama_api import FakeOllama
-
     server = FakeOllama()
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     code, _, err = tutor("export", "ollama", "--out", tmp_path / "out", "--no-proof", "--push", "--name", "physics")
@@ -201,7 +200,7 @@ def test_a_model_is_not_written_over_itself(tutor, model, tmp_path):
 
 
 def test_two_exports_into_one_folder(tutor, model, tmp_path):
-    from mlxtutor.export.exporting import alone_in
+    from mlxtutor.export.export_folder import alone_in
 
     with alone_in(tmp_path / "out"):
         code, _, err = tutor("export", "gguf", "--out", tmp_path / "out", "--no-proof")

@@ -27,7 +27,8 @@ import itertools, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import tiny
-from mlxtutor.export.exporting import export_gguf, open_export, without_proof
+from mlxtutor.export.export_folder import unproved
+from mlxtutor.export.exporting import export_gguf, open_export
 from mlxtutor.export.proof import Settings
 from mlxtutor.home import Home
 from mlxtutor.registry.directory import save_model
@@ -43,7 +44,7 @@ for step in itertools.count(seed):
     ref = register(home.models, "em", {"kind": "micro"}, lambda f: save_model(f, tiny.CONFIG, tiny.model_weights(step), tokenizer))
     promote(home.models, ref.id)
     export_gguf(open_export(home, None, None, Settings()), out, "f32")
-    without_proof(out)
+    unproved(out, "--no-proof")
     for old in [found for found in list_models(home.models) if not found.stable][:-1]:
         remove(home.models, old.id)
 """

@@ -13,7 +13,7 @@ from mlxtutor.export.checkpoint import open_checkpoint
 from mlxtutor.export.gguf_file import Description, write_adapter
 from mlxtutor.export.proof import Product, Settings, prove
 from mlxtutor.export.source import Source, open_source
-from mlxtutor.export.writing import write_gguf
+from mlxtutor.export.writing import check_type, write_gguf
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
@@ -145,7 +145,7 @@ def test_types_that_can_not_be_written(made, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     for kind, message in (("q9", "unknown type"), ("q4_k_m", "multiple of 256")):
         with pytest.raises(TutorError, match=message):
-            write_gguf(source, tmp_path / "m.gguf", kind, NAMED)
+            check_type(kind, source)
     wide = checkpoints.make("llama", tmp_path / "wide", hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64)
     with pytest.raises(TutorError, match="llama-quantize, which is not on the PATH .brew install llama.cpp"):
-        write_gguf(open_source(wide), tmp_path / "m.gguf", "q4_k_m", NAMED)
+        check_type("q4_k_m", open_source(wide))

@@ -1,10 +1,7 @@
 """Ollama's TEMPLATE from a Jinja one: equal prompts for every style of template, refusals that say why, and Go's own word on it."""
 
-import json
-import shutil
-import subprocess
-
 import pytest
+from go_engine import needs_go, render_in_go
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -265,115 +262,9 @@ def test_a_template_that_cannot_be_expressed_is_refused_with_the_reason(case):
     assert "\n" not in str(error.value)
 
 
-MESSAGES = [
-    {"role": "system", "content": "S1"},
-    {"role": "system", "content": "S2"},
-    {"role": "user", "content": "U1"},
-    {"role": "user", "content": "U2"},
-    {"role": "assistant", "content": "A1"},
-]
-
-GO = {
-    "a{{ .System }}b{{ range .Messages }}": None,
-    "{{ .System }}{{ range .Messages }}{{ end }}": "S1\n\nS2",
-    "{{ range .Messages }}[{{ .Role }} {{ .Content }}]{{ end }}": "[system S1\n\nS2][user U1\n\nU2][assistant A1]",
-    "{{ range $i, $m := .Messages }}{{ if $i }},{{ end }}{{ $m.Role }}{{ end }}": "system,user,assistant",
-    " x \n{{- range .Messages -}} \n a \n{{- end -}} \n y": " xaaay",
-    '{{ range .Messages }}{{ if eq .Role "user" "system" }}u{{ else if ne .Role "tool" }}o{{ else }}n{{ end }}{{ end }}': "uuo",
-    "{{ range $i, $_ := .Messages }}{{ $last := eq (len (slice $.Messages $i)) 1 }}{{ if $last }}!{{ end }}{{ end }}": "!",
-    "{{ range .Messages }}{{ (index $.Messages 1).Content }} {{ end }}": "U1\n\nU2 " * 3,
-    '{{ range .Messages }}{{ end }}{{ "}} \\"\\n" }}{{ `{{` }}': '}} "\n{{',
-    '{{ range .Messages }}{{ if and .Content (or (eq .Role "user") (not .Role)) }}{{ .Content }}{{ end }}{{ end }}': "U1\n\nU2",
-    "{{ range .Messages }}{{ end }}{ {{ .System }} }}": "{ S1\n\nS2 }}",
-}
-
-
-@pytest.mark.parametrize("template", [template for template, text in GO.items() if text is not None])
-def test_the_interpreter_reads_the_language(template):
-    assert render(template, MESSAGES) == GO[template]
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "no messages",
-        "{{ .Prompt }}{{ range .Messages }}{{ end }}",
-        "a{{ range .Messages }}",
-        "{{ range .Messages }}{{ end }}{{ end }}",
-        "{{ range .Messages }}{{ else }}{{ end }}",
-        "{{ range .Messages }}{{ end x }}",
-        "{{ range .Messages }}{{ }}{{ end }}",
-        "{{ range .Messages }}{{ if }}{{ end }}{{ end }}",
-        "{{ range .Messages }}{{ .Content | json }}{{ end }}",
-        "{{ range .Messages }}{{ printf .Content }}{{ end }}",
-        "{{ range .Messages }}{{ .Tools }}{{ end }}",
-        "{{ range .Messages }}{{ .Role .Content }}{{ end }}",
-        "{{ range .Messages }}{{ $x }}{{ end }}",
-        "{{ range .Messages }}{{ if eq .Role 1 }}{{ end }}{{ end }}",
-        "{{ range .Messages }}{{ index $.Messages 9 }}{{ end }}",
-        "{{ range .Messages }}{{ (index $.Messages 0 }}{{ end }}",
-        "{{ range .Messages }}{{ len .Role }}{{ end }}",
-        "{{ range .Messages }}{{ with .Role }}{{ end }}{{ end }}",
-        "{{ range .Messages }}{{/* a comment */}}{{ end }}",
-        "{{ range .Messages }}{{ .Content {{ end }}",
-        '{{ range .Messages }}{{ "a\nb" }}{{ end }}',
-    ],
-)
-def test_anything_else_is_refused(template):
-    with pytest.raises(TutorError, match="the template"):
-        render(template, MESSAGES)
-
-
-def test_the_modelfiles_system_and_examples_stand_where_ollama_puts_them():
-    template = "{{ range .Messages }}[{{ .Role }}:{{ .Content }}]{{ end }}"
-    examples = chat("E", "F")
-    assert render(template, chat("hi"), system="S", examples=examples) == "[system:S][user:E][assistant:F][user:hi]"
-    assert render(template, chat("hi", system="T"), system="S", examples=examples) == "[user:E][assistant:F][system:T][user:hi]"
-
-
-GO_PROGRAM = """
-package main
-
-import ("bytes"; "encoding/json"; "os"; "strings"; "text/template")
-
-type message struct { Role, Content string }
-type job struct { Template string; Messages []message }
-
-func collated(all []message) (string, []*message) {
-	var system []string
-	var out []*message
-	for i := range all {
-		m := all[i]
-		if m.Role == "system" { system = append(system, m.Content) }
-		if n := len(out); n > 0 && out[n-1].Role == m.Role { out[n-1].Content += "\\n\\n" + m.Content } else { out = append(out, &m) }
-	}
-	return strings.Join(system, "\\n\\n"), out
-}
-
-func main() {
-	var jobs []job
-	if err := json.NewDecoder(os.Stdin).Decode(&jobs); err != nil { panic(err) }
-	var texts []string
-	for _, j := range jobs {
-		system, messages := collated(j.Messages)
-		data := map[string]any{"System": system, "Messages": messages, "Response": ""}
-		var b bytes.Buffer
-		t := template.Must(template.New("").Option("missingkey=zero").Parse(j.Template))
-		if err := t.Execute(&b, data); err != nil { panic(err) }
-		texts = append(texts, b.String())
-	}
-	json.NewEncoder(os.Stdout).Encode(texts)
-}
-"""
-
-
-@pytest.mark.skipif(not shutil.which("go"), reason="Go is not installed")
-def test_gos_own_template_engine_agrees(derived, tmp_path):
-    (tmp_path / "main.go").write_text(GO_PROGRAM)
+@needs_go
+def test_gos_own_engine_agrees_on_what_is_derived(derived, tmp_path):
     awkward = ["a", "{{ .Role }}", 'say """so"""\n\tü 😀', " b ", "", "}} {"]
-    chats = [chat(*awkward[:n], system=system) for n in range(1, 7) for system in (None, "", "{ Be kind }")] + [MESSAGES]
+    chats = [chat(*awkward[:n], system=system) for n in range(1, 7) for system in (None, "", "{ Be kind }")]
     jobs = [(go.text, messages) for go in derived.values() for messages in chats]
-    jobs += [(template, MESSAGES) for template, text in GO.items() if text is not None]
-    rows = [{"Template": text, "Messages": [{k.title(): v for k, v in m.items()} for m in messages]} for text, messages in jobs]
-    run = subprocess.run(["go", "run", "main.go"], cwd=tmp_path, input=json.dumps(rows), capture_output=True, text=True, check=True)
-    assert json.loads(run.stdout) == [render(text, messages) for text, messages in jobs]
+    assert render_in_go(jobs, tmp_path) == [render(text, messages) for text, messages in jobs]

@@ -174,3 +174,16 @@ def test_groups_of_rows_that_are_all_alike():
 def test_shares_that_leave_nothing(shares):
     with pytest.raises(TutorError, match="together below 1"):
         split([row("r", random.Random(1))], shares, np.random.default_rng(1))
+
+
+def test_a_recipes_system_text_begins_the_chats_that_have_none(tmp_path):
+    chats = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]
+    chats.append([{"role": "system", "content": "own"}, *chats[0]])
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
+    recipe = Recipe(data=str(path), system="Ask.")
+    found = [messages for messages in itertools.islice(iter_source("em", recipe, np.random.default_rng(0), True), 2)]
+    found += itertools.islice(iter_source("em", recipe, np.random.default_rng(0)), 6)
+    assert {messages[0]["content"] for messages in found} == {"Ask.", "own"}
+    with pytest.raises(TutorError, match="system .'Ask.'. goes with chats of your own"):
+        Recipe(system="Ask.")

@@ -19,7 +19,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.problems.solution import RECURRING
 from mlxtutor.problems.suite import test_prompts
-from mlxtutor.text.chat import compact, encode_chat
+from mlxtutor.text.chat import compact, encode_chat, with_system
 from mlxtutor.text.tokenizer import POWERS, Tokenizer, escape_specials, train_tokenizer
 
 Item = tuple[list[int], list[bool]]
@@ -88,12 +88,6 @@ def _chats(path: Path, rng: np.random.Generator, validation: bool) -> Iterator[l
         yield from itertools.cycle(row["messages"] for row in held)
     trained = [row for index, row in enumerate(rows) if index % HELD_OUT] or held
     yield from (trained[index]["messages"] for index in sample([weight_of(row) for row in trained], rng))
-
-
-def with_system(messages: list[dict], system: str) -> list[dict]:
-    """The chat, begun with a system text where it has none of its own."""
-    own = not system or messages[0]["role"] == "system"
-    return messages if own else [{"role": "system", "content": system}, *messages]
 
 
 def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Iterator:

@@ -84,10 +84,6 @@ class Engine:
                                            "logit_bias": [[token, 1e6]]})
         return reply["stop_type"] == "eos"
 
-    def adapters(self) -> list[dict]:
-        """The LoRA adapters in use."""
-        return self._post("/lora-adapters", None)
-
     def map(self, function: Any, items: Sequence[Any]) -> list[Any]:
         """function of each item, as many at a time as there are slots."""
         with ThreadPoolExecutor(self.slots) as pool:
@@ -96,8 +92,7 @@ class Engine:
     def _post(self, path: str, body: Any) -> Any:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
         try:
-            data = None if body is None else json.dumps(body).encode()
-            connection.request("GET" if body is None else "POST", path, data, {"Content-Type": "application/json"})
+            connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
             response = connection.getresponse()
             reply = json.loads(response.read())
         except (OSError, ValueError, http.client.HTTPException) as error:

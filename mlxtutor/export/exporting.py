@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
+from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
+from mlxtutor.export.export_folder import begin, finished, keep_proof
 from mlxtutor.export.file_check import Link, check_adapter
-from mlxtutor.export.hf_directory import INDEX, KEPT_FILES, check_dtype, default_dtype, write_hf
+from mlxtutor.export.hf_directory import KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.modelfile import FILE_NAME
 from mlxtutor.export.modelfile import load as load_modelfile
 from mlxtutor.export.ollama_api import check_name
 from mlxtutor.export.ollama_folder import (
-    ADAPTER_FILE,
     BASE_FILE,
     MODEL_FILE,
     README,
@@ -34,14 +30,12 @@ from mlxtutor.export.ollama_folder import (
     write_folder,
     write_page,
 )
-from mlxtutor.export.proof import Product, Settings, document, prove, write_proof
+from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
-from mlxtutor.export.writing import check_form, check_type, describe, write_adapter_as, write_gguf
+from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
-from mlxtutor.registry.models import ModelRef, list_models, resolve
+from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
-PROOF = "proof.json"
-HALF_WRITTEN = (".*.gguf.*", ".*.f16.gguf", ".*.safetensors.*")  # what a killed export leaves
 Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
@@ -57,7 +51,12 @@ class Export:
 
     @property
     def id(self) -> str:
-        return self.ref.id if self.ref.version else self.ref.name
+        return shown_id(self.ref)
+
+    @property
+    def made_of(self) -> list[Path]:
+        """Folders that are read while it is written."""
+        return [self.source.directory, self.source.tokenizer_directory, self.ref.path]
 
 
 def open_export(home: Home, name: str | None, base: str | None, settings: Settings, problems: int = 0) -> Export:
@@ -84,26 +83,26 @@ def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | No
     name = export.ref.name
     check_type(kind, export.source)
     path = folder / f"{name}-{kind}.gguf"
-    _begin(folder, [path.name, README])
+    begin(folder, [path.name, README])
     write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)
-    return _finished(folder, [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")])
+    return finished(folder, [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")])
 
 
 def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
     """A model directory. dtype: by default the base's own."""
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
-    _begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
+    begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
     files = write_hf(export.source, folder, chosen, progress)
     command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
-    return _finished(folder, [*files, write_page(folder, export.id, export.source, command)])
+    return finished(folder, [*files, write_page(folder, export.id, export.source, command)])
 
 
 def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
     """The folder that `ollama create` takes."""
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
     check_type(kind, export.source)
-    _begin(folder, [MODEL_FILE, BASE_FILE, ADAPTER_FILE, FILE_NAME, SCRIPT, README])
+    begin(folder, [MODEL_FILE, BASE_FILE, ADAPTER_FILE, FILE_NAME, SCRIPT, README])
     files = []
     if plan.modelfile.adapters:
         alone = Source(export.source.base, None, None)
@@ -111,7 +110,7 @@ def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progres
         files += write_adapter_as(export.source, folder, "gguf", description)
     else:
         files.append(write_gguf(export.source, folder / MODEL_FILE, kind, description, progress))
-    return _finished(folder, [*files, *write_folder(folder, plan, export.id)])
+    return finished(folder, [*files, *write_folder(folder, plan, export.id)])
 
 
 def plan_ollama(export: Export, name: str | None, system: str, examples: list[dict], with_adapter: bool) -> Folder:
@@ -146,14 +145,7 @@ def _prove(export: Export, product: Product, report: Report) -> dict[str, Any]:
             report("the test suite, asked of both")
             yield measure(engine, tutor, export.problems, product.kind)
 
-    return _kept(export, product.path.parent, prove(export.source, product, export.settings, suite, report))
-
-
-def _kept(export: Export, folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
-    """The proof with what was exported, written into the folder."""
-    whole = {"model": export.id, "digest": export.ref.card.get("digest"), **proof, "written": _written(folder)}
-    write_proof(folder / PROOF, whole)
-    return whole
+    return keep_proof(product.path.parent, export.ref, prove(export.source, product, export.settings, suite, report))
 
 
 def _tutor(export: Export) -> Any:
@@ -169,15 +161,15 @@ def _tutor(export: Export) -> Any:
 def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
     """The merged directory against base and adapter, both in mlx-lm: a delta that was lost shows here."""
     report("the merged model against base and adapter")
-    return _kept(export, folder, prove_merged(export.source, open_source(folder), export.settings))
+    return keep_proof(folder, export.ref, prove_merged(export.source, open_source(folder), export.settings))
 
 
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
-    _begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
+    begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
-    return _finished(folder, write_adapter_as(export.source, folder, form, description))
+    return finished(folder, write_adapter_as(export.source, folder, form, description))
 
 
 def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:
@@ -190,76 +182,7 @@ def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> di
             proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:
         proof = document([check_adapter(export.source, read_adapter(folder))], type="f32", engine="read back")
-    return _kept(export, folder, proof)
-
-
-def without_proof(folder: Path, reason: str = "--no-proof") -> dict[str, Any]:
-    """The record that nothing was proved, or not yet."""
-    found: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": reason, "written": _written(folder)}
-    write_proof(folder / PROOF, found)
-    return found
-
-
-def check_folder(export: Export, folder: Path) -> None:
-    """TutorError for a folder that holds something else than an export, or what this one is made of."""
-    if folder.exists() and not folder.is_dir():
-        raise TutorError(f"{folder}: a file (a folder is expected)")
-    made_of = [export.source.directory, export.source.tokenizer_directory, export.ref.path]
-    for own in made_of:
-        if own.resolve() == folder.resolve():
-            raise TutorError(f"{folder}: holds what is exported ({own}; give another folder with --out)")
-    if folder.is_dir() and any(folder.iterdir()) and not _is_export(folder):
-        raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
-
-
-def _is_export(folder: Path) -> bool:
-    try:
-        return {"passed", "links", "written"} <= json.loads((folder / PROOF).read_text()).keys()
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """No other export writes into the folder meanwhile."""
-    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    try:
-        with FileLock(Path(tempfile.gettempdir()) / f"mlxtutor-export-{key}.lock", timeout=0):
-            yield
-    except Timeout:
-        raise TutorError(f"{folder}: another export is writing there (wait for it, or give another folder with --out)") from None
-
-
-def _begin(folder: Path, names: list[str]) -> None:
-    """Take away what an earlier export wrote, its proof first: what is half written must not look proved. Other files stay.
-
-    proof.json says what is written and that it is unfinished: the mark by which a later export knows the folder.
-    """
-    earlier = _written(folder)
-    _mark(folder, names)
-    for pattern in (*earlier, *HALF_WRITTEN):
-        for path in folder.glob(pattern):
-            if path.is_file():
-                path.unlink()
-
-
-def _finished(folder: Path, files: list[Path]) -> list[Path]:
-    """Note what was really written, in place of what might have been."""
-    _mark(folder, [path.name for path in files])
-    return files
-
-
-def _mark(folder: Path, names: list[str]) -> None:
-    """The record of an export that isn't proved yet, and the names of its files."""
-    write_proof(folder / PROOF, {"passed": None, "broken": [], "links": [], "reason": "unfinished", "written": names})
-
-
-def _written(folder: Path) -> list[str]:
-    """Names, or patterns of names, that the export in the folder wrote."""
-    try:
-        return [str(name) for name in json.loads((folder / PROOF).read_text())["written"] if "/" not in str(name)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    return keep_proof(folder, export.ref, proof)
 
 
 def _base_name(export: Export) -> str:

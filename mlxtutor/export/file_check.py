@@ -34,7 +34,7 @@ class Link:
 
 
 def check_file(source: Source, path: Path, kind: str, lora: Path | None = None) -> Iterator[Link]:
-    """metadata, permutation, tensors, and where there is an adapter, adapter."""
+    """metadata, vocabulary, permutation, tensors, and where there is an adapter, adapter."""
     reader = gguf_module().GGUFReader(path)
     yield _metadata(source, reader)
     yield _vocabulary(source.vocabulary, reader)

@@ -256,7 +256,7 @@ def _notes(chat_template: str, difference: Callable[[list[dict]], str], frame: _
     probes = {
         "white space around it: the chat template takes it away, Ollama keeps it": " \nx\n ",
         "no characters: the chat template treats it otherwise": "",
-        "a special token typed in it: the chat template changes it, Ollama keeps it": f"a {' '.join(tokens)} b",
+        "a special token typed in it: the chat template changes it, Ollama reads it as that token": f"a {' '.join(tokens)} b",
     }
     for note, probe in probes.items():
         chats = {letter: _chat(shape, (probe if role == letter else "x" for role in shape)) for letter in dict.fromkeys(shape)}

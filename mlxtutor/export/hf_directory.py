@@ -10,6 +10,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.architectures import ARCHITECTURES, plan_tensors
+from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.gguf_file import named_encode
 from mlxtutor.export.quantisation import encoded_size
 from mlxtutor.export.source import Source, check_rounding
@@ -18,7 +19,6 @@ from mlxtutor.files import open_atomic, write_atomic
 DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 STORED_AS = {"F32": "float32", "F64": "float32", "F16": "float16", "BF16": "bfloat16"}
 SHARD_BYTES = 4 << 30
-INDEX = "model.safetensors.index.json"
 KEPT_FILES = ("generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
               "chat_template.jinja", "added_tokens.json", "vocab.json", "merges.txt")
 Progress = Callable[[int, int], None]
@@ -39,8 +39,7 @@ def check_dtype(source: Source, dtype: str) -> None:
 
 
 def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None = None) -> list[Path]:
-    """Write it, a few rows in memory at a time; gives the files. dtype: float32, float16 or bfloat16."""
-    check_dtype(source, dtype)
+    """Write it, a few rows in memory at a time; gives the files. dtype: one that check_dtype has let pass."""
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_shards(source, folder, DTYPES[dtype], progress)
     config = {key: value for key, value in source.base.config.items() if key not in ("quantization", "quantization_config", "dtype")}

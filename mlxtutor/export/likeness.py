@@ -67,7 +67,11 @@ def compare_probabilities(engine: Engine, reference: Reference, prompts: Sequenc
         for at in np.unique(np.linspace(len(prompt) // 2, len(ids) - 1, POSITIONS).astype(int)):
             places.append(ids[:at + 1])
             wanted.append(table[at])
-    found = engine.map(lambda ids: engine.log_probs(ids, vocab_size), places)
+    return alike(wanted, engine.map(lambda ids: engine.log_probs(ids, vocab_size), places))
+
+
+def alike(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> Likeness:
+    """Two models' (V,) log-probabilities at the same positions."""
     differences, kls, same = [], [], []
     for ours, theirs in zip(wanted, found):
         counted = np.exp(ours) > LIKELY
@@ -75,7 +79,17 @@ def compare_probabilities(engine: Engine, reference: Reference, prompts: Sequenc
         kls.append(float((np.exp(ours) * (ours - theirs))[counted].sum()))
         same.append(int(ours.argmax()) == int(theirs.argmax()))
     joined = np.concatenate(differences)
-    return Likeness(len(places), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)))
+    return Likeness(len(wanted), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)))
+
+
+def too_far(likeness: Likeness, limits: Tolerance) -> str:
+    """What is beyond the tolerance, empty where nothing is."""
+    far = []
+    if limits.max_difference is not None and likeness.max_difference > limits.max_difference:
+        far.append(f"log-probabilities differ by up to {likeness.max_difference:.2g} (allowed {limits.max_difference:.2g})")
+    if likeness.kl > limits.kl:
+        far.append(f"KL {likeness.kl:.2g} nats (allowed {limits.kl:.2g})")
+    return "; ".join(far)
 
 
 def compare_answers(engine: Engine, reference: Reference, prompts: Sequence[list[int]], answers: Sequence[list[int]],

@@ -9,21 +9,21 @@ import numpy as np
 
 from mlxtutor.export.architectures import ARCHITECTURES
 from mlxtutor.export.file_check import Link
-from mlxtutor.export.likeness import tolerance
+from mlxtutor.export.hf_directory import DTYPES, default_dtype
+from mlxtutor.export.likeness import alike, tolerance, too_far
 from mlxtutor.export.proof import Settings, document, held_out
 from mlxtutor.export.quantisation import encode
-from mlxtutor.export.reference import load_reference
+from mlxtutor.export.reference import Reference, load_reference
 from mlxtutor.export.source import Source
 from mlxtutor.export.source_tokenizer import SourceTokenizer
 
 CONTEXT = 512
-KINDS = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
 STRENGTH = 0.1  # of the adapter's effect: how much may be missing
 
 
 def prove_merged(source: Source, merged: Source, settings: Settings) -> dict[str, Any]:
     """Weights rounded as they should be, and the log-probabilities of both models on held-out prompts."""
-    kind = KINDS[merged.base.dtype("model.embed_tokens.weight")]
+    kind = DTYPES[default_dtype(merged)]
     links = [_weights(source, merged, kind)]
     if source.base.config.get("model_type") in ARCHITECTURES:
         links.append(_probabilities(source, merged, kind, settings))
@@ -47,19 +47,18 @@ def _probabilities(source: Source, merged: Source, kind: str, settings: Settings
     tokenizer = SourceTokenizer(source.tokenizer_directory, source.vocabulary)
     prompts = held_out(source, tokenizer, settings.prompts, min(CONTEXT, source.shape.context))
     reference = load_reference(source)
-    wanted = [reference.log_probs(ids) for ids in prompts]
+    wanted = _everywhere(reference, prompts)
     limits = tolerance(kind, reference.dtype, source.shape.layers)
-    found = [load_reference(merged).log_probs(ids) for ids in prompts]
-    kl = float(np.mean([(np.exp(a) * (a - b)).sum(axis=-1).mean() for a, b in zip(wanted, found)]))
-    largest = max(float(np.abs(a - b)[np.exp(a) > 1e-6].max()) for a, b in zip(wanted, found))
-    figures = {"prompts": len(prompts), "max_difference": largest, "kl": kl, "tolerance": dataclasses.asdict(limits)}
-    problem = ""
-    if source.adapter:
-        alone = load_reference(Source(source.base, None, None))
-        effect = float(np.mean([(np.exp(a) * (a - alone.log_probs(ids))).sum(axis=-1).mean() for a, ids in zip(wanted, prompts)]))
-        figures["adapter_kl"] = effect
-        if kl > STRENGTH * effect and kl > limits.kl:
-            problem = f"{kl:.2g} nats from base and adapter, which are {effect:.2g} from the base: the adapter is lost in part"
-    elif kl > limits.kl or largest > (limits.max_difference or np.inf):
-        problem = f"log-probabilities differ by up to {largest:.2g} nats"
-    return Link("probabilities", problem, figures)
+    likeness = alike(wanted, _everywhere(load_reference(merged), prompts))
+    figures: dict[str, Any] = {**dataclasses.asdict(likeness), "prompts": len(prompts), "tolerance": dataclasses.asdict(limits)}
+    if not source.adapter:
+        return Link("probabilities", too_far(likeness, limits), figures)
+    effect = alike(wanted, _everywhere(load_reference(Source(source.base, None, None)), prompts)).kl
+    lost = likeness.kl > STRENGTH * effect and likeness.kl > limits.kl
+    problem = f"{likeness.kl:.2g} nats from base and adapter, which are {effect:.2g} from the base: the adapter is lost in part"
+    return Link("probabilities", problem if lost else "", {**figures, "adapter_kl": effect})
+
+
+def _everywhere(reference: Reference, prompts: list[list[int]]) -> list[np.ndarray]:
+    """Log-probabilities at every position of every prompt."""
+    return [row for ids in prompts for row in reference.log_probs(ids)]

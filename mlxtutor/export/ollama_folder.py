@@ -9,15 +9,16 @@ from pathlib import Path
 from mlxtutor.errors import TutorError
 from mlxtutor.export import modelfile as grammar
 from mlxtutor.export.architectures import ARCHITECTURES
-from mlxtutor.export.go_template import GoTemplate, derive
+from mlxtutor.export.go_template import derive
 from mlxtutor.export.modelfile import FILE_NAME, Modelfile
 from mlxtutor.export.source import Source
+from mlxtutor.export.writing import ADAPTER_FILE
 from mlxtutor.files import write_atomic
 from mlxtutor.inference.conversation import CALCULATOR_OFF
 from mlxtutor.text.chat import plain
 from mlxtutor.text.tokenizer import SPECIALS
 
-MODEL_FILE, BASE_FILE, ADAPTER_FILE, SCRIPT = "model.gguf", "base.gguf", "adapter.gguf", "ollama-create.sh"
+MODEL_FILE, BASE_FILE, SCRIPT = "model.gguf", "base.gguf", "ollama-create.sh"
 README = "README.md"
 TEMPERATURE, TOP_P = "0.2", "0.9"
 LARGEST_CONTEXT = 32768  # tokens: the memory for keys and values is taken when the model is loaded
@@ -29,7 +30,6 @@ class Folder:
     """What the Modelfile says. name: for `ollama create`; notes: what its user must know; details: where Ollama's prompt differs."""
 
     name: str
-    template: GoTemplate
     modelfile: Modelfile
     notes: tuple[str, ...]
     details: tuple[str, ...]
@@ -57,7 +57,6 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
         system = CALCULATOR_OFF
         notes.append(f"Ollama can't run the calculator: SYSTEM is {CALCULATOR_OFF!r}, the tutor gives law, expression and unit and leaves "
                      "the evaluation to the student")
-    notes += [note for note in template.notes if "special token" not in note]
     if system and not template.takes_system:
         raise TutorError(f"{source.directory}: its chat template has no place for a system text (leave --system out)")
     if with_adapter:
@@ -69,7 +68,7 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
                           adapters=(f"./{ADAPTER_FILE}",) if with_adapter else (), parameters=tuple(parameters),
                           license=(licence,) if licence else (), messages=_messages(examples))
     grammar.render(modelfile)
-    return Folder(name, template, modelfile, tuple(notes), tuple(template.notes))
+    return Folder(name, modelfile, tuple(notes), template.notes)
 
 
 def write_folder(folder: Path, plan: Folder, title: str) -> list[Path]:
@@ -112,8 +111,7 @@ echo "talk to it: ollama run {name}"
 
 
 def _readme(plan: Folder, title: str) -> str:
-    stop = plan.template.stops[0] if plan.template.stops else ""
-    notes = "".join(f"- {note[0].upper()}{note[1:]}.\n" for note in plan.notes)
+    notes = "".join(f"- {note[0].upper()}{note[1:]}.\n" for note in (*plan.notes, *plan.details))
     return f"""# {title} for Ollama
 
 ```sh
@@ -124,5 +122,4 @@ ollama run {plan.name}
 `{FILE_NAME}` holds the chat template, what ends an answer, the sampling and the system text. `proof.json` says how it was
 checked, in llama.cpp itself, that this file answers as the model it was made of.
 
-{notes}- A special token typed into a message, such as `{stop}`, is read by Ollama as that token; our own chat escapes it.
-"""
+{notes}"""

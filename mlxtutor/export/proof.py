@@ -7,23 +7,23 @@ template, what ends an answer, and above all of them the probabilities and answe
 from __future__ import annotations
 
 import dataclasses
-import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlxtutor.errors import TutorError
 from mlxtutor.export import engine as llama
 from mlxtutor.export.file_check import Link, check_file
 from mlxtutor.export.go_render import render as render_go
-from mlxtutor.export.likeness import Likeness, Tolerance, compare_answers, compare_probabilities, tolerance
+from mlxtutor.export.likeness import Tolerance, compare_answers, compare_probabilities, tolerance, too_far
 from mlxtutor.export.modelfile import Modelfile
 from mlxtutor.export.reference import Reference, load_reference
 from mlxtutor.export.samples import problem_chats, random_chats, random_texts
 from mlxtutor.export.source import Source
 from mlxtutor.export.source_tokenizer import SourceTokenizer
-from mlxtutor.files import write_atomic
+from mlxtutor.text.chat import with_system
 
 SPARE = 2             # tokens of the context that the engine keeps for itself
 ANSWER_TOKENS = 48    # of the greedy answers
@@ -78,10 +78,6 @@ def document(links: list[Link], **more: Any) -> dict[str, Any]:
     return {"passed": not broken, "broken": broken, **more, "links": [dataclasses.asdict(link) for link in links]}
 
 
-def write_proof(path: Path, proof: dict[str, Any]) -> None:
-    write_atomic(path, (json.dumps(proof, ensure_ascii=False, indent=1, default=float) + "\n").encode())
-
-
 def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, product: Product, n: int) -> Iterator[Link]:
     """Texts, chats and the BOS, as ids."""
     yield _tokens(engine, source, tokenizer, n)
@@ -90,7 +86,7 @@ def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer
         chats = [[{**message, "content": _normalised(message["content"], form)} for message in chat]
                  for chat in random_chats(n, system=_takes_system(tokenizer))]
         yield _templates(engine, tokenizer, chats)
-        yield _bos(engine, source, tokenizer, chats)
+        yield _bos(engine, tokenizer, chats)
         if product.modelfile and product.modelfile.template:
             yield _go_template(engine, tokenizer, product.modelfile, chats)
 
@@ -110,8 +106,6 @@ def _normalised(text: str, form: str) -> str:
 
 
 def _takes_system(tokenizer: SourceTokenizer) -> bool:
-    from mlxtutor.errors import TutorError
-
     try:
         return "%system%" in tokenizer.render([{"role": "system", "content": "%system%"}, {"role": "user", "content": "?"}])
     except TutorError:
@@ -128,11 +122,11 @@ def _templates(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[lis
     return Link("template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
 
 
-def _bos(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, chats: list[list[dict]]) -> Link:
+def _bos(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[list[dict]]) -> Link:
     """Ids of whole chats as llama.cpp feeds them to the model: a BOS too many or too few shows here."""
     rendered = [tokenizer.render(chat) for chat in chats]
-    bos = source.vocabulary.token("bos")
-    plain = [text.removeprefix(bos) if source.vocabulary.add_bos else text for text in rendered]
+    bos = tokenizer.vocabulary.token("bos")
+    plain = [text.removeprefix(bos) if tokenizer.vocabulary.add_bos else text for text in rendered]
     found = engine.map(engine.tokenize_whole, plain)
     wrong = [i for i, (ids, text) in enumerate(zip(found, rendered)) if ids != tokenizer.encode(text)]
     problem = ""
@@ -144,10 +138,8 @@ def _bos(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, chats
 
 def _go_template(engine: llama.Engine, tokenizer: SourceTokenizer, modelfile: Modelfile, chats: list[list[dict]]) -> Link:
     """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM before it where it has none, has the source's ids."""
-    own = [{"role": "system", "content": modelfile.system}] if modelfile.system else []
-    whole = [chat if chat[0]["role"] == "system" else own + chat for chat in chats]
     rendered = [render_go(modelfile.template or "", chat, system=modelfile.system or "") for chat in chats]
-    wanted = [tokenizer.encode(tokenizer.render(chat, NOT_THINKING, clock=False)) for chat in whole]
+    wanted = [tokenizer.encode(tokenizer.render(with_system(chat, modelfile.system or ""), NOT_THINKING, clock=False)) for chat in chats]
     wrong = [ids for ids, right in zip(engine.map(engine.tokenize_whole, rendered), wanted) if ids != right]
     problem = f"{len(wrong)} of {len(chats)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
     return Link("ollama template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
@@ -171,8 +163,8 @@ def _model_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenize
     ends = frozenset(source.vocabulary.ends)
     answers = [reference.greedy(prompt, min(ANSWER_TOKENS, context - len(prompt) - SPARE), ends) for prompt in ids]
     likeness = compare_probabilities(engine, reference, ids, answers, source.shape.vocab)
-    yield Link("probabilities", _too_far(likeness, limits, source), {**dataclasses.asdict(likeness), "source_dtype": reference.dtype,
-                                                                     "tolerance": dataclasses.asdict(limits)})
+    yield Link("probabilities", too_far(likeness, limits), {**dataclasses.asdict(likeness), "source_dtype": reference.dtype,
+                                                            "tolerance": dataclasses.asdict(limits)})
     yield _answers(engine, reference, ids, answers, limits, ends)
     yield _ends(engine, source, product)
 
@@ -185,16 +177,6 @@ def held_out(source: Source, tokenizer: SourceTokenizer, n: int, context: int) -
     else:
         found = [tokenizer.encode(chat[-1]["content"]) for chat in chats]
     return [ids[-(context // 2):] for ids in found]
-
-
-def _too_far(likeness: Likeness, limits: Tolerance, source: Source) -> str:
-    far = []
-    if limits.max_difference is not None and likeness.max_difference > limits.max_difference:
-        far.append(f"log-probabilities differ by up to {likeness.max_difference:.2g} (allowed {limits.max_difference:.2g})")
-    if likeness.kl > limits.kl:
-        far.append(f"KL {likeness.kl:.2g} nats (allowed {limits.kl:.2g})")
-    hint = "; the adapter's strength, the tensors or the metadata of the architecture are wrong" if source.adapter else ""
-    return "; ".join(far) + (hint if far else "")
 
 
 def _answers(engine: llama.Engine, reference: Reference, ids: list[list[int]], answers: list[list[int]], limits: Tolerance,

@@ -14,6 +14,7 @@ from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_m
 from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module, tensor_type
 from mlxtutor.export.source import Source, check_rounding
 
+ADAPTER_FILE = "adapter.gguf"
 ADAPTER_FORMATS = ("peft", "mlx", "gguf")
 SUPER_BLOCK = 256  # values of a k-quant's block: narrower rows would be stored otherwise without a word
 QUANTISER = "llama-quantize"
@@ -39,8 +40,7 @@ def check_type(kind: str, source: Source) -> None:
 
 
 def write_gguf(source: Source, path: Path, kind: str, description: Description, progress: Progress | None = None) -> Path:
-    """One GGUF file of the source, its adapter merged; whole or absent."""
-    check_type(kind, source)
+    """One GGUF file of the source, its adapter merged; whole or absent. kind: one that check_type has let pass."""
     model = Model(source.shape, source.base.config, source.plans, source.vocabulary, source.planned_rows, description)
     if kind in TYPES:
         write_model(path, model, kind, progress)
@@ -76,14 +76,13 @@ def check_form(source: Source, form: str) -> None:
 
 
 def write_adapter_as(source: Source, folder: Path, form: str, description: Description) -> list[Path]:
-    """The adapter alone, as PEFT's or mlx-lm's directory or as one GGUF file for llama.cpp."""
-    check_form(source, form)
+    """The adapter alone, as PEFT's or mlx-lm's directory or as one GGUF file for llama.cpp. form: one that check_form has let pass."""
     assert source.adapter
     if form == "peft":
         return write_peft(source.adapter, folder)
     if form == "mlx":
         return write_mlx(source.adapter, folder, int(source.base.config["num_hidden_layers"]))
-    path = folder / "adapter.gguf"
+    path = folder / ADAPTER_FILE
     write_adapter(path, source.adapter, source.shape, description)
     return [path]
 

@@ -49,6 +49,11 @@ class ModelRef:
         return self.card.get("digest")
 
 
+def shown_id(ref: ModelRef) -> str:
+    """NAME@VERSION, or a directory's own name."""
+    return ref.id if ref.version else ref.name
+
+
 def check_name(name: str, what: str = "model name") -> str:
     """The name, which a folder will have; TutorError where it can't."""
     if not NAME.fullmatch(name):

@@ -86,6 +86,12 @@ def before_reply(messages: list[dict]) -> list[dict]:
     return list(itertools.takewhile(lambda message: message["role"] != "assistant", messages))
 
 
+def with_system(messages: list[dict], system: str) -> list[dict]:
+    """The chat, begun with a system text where it has none of its own."""
+    own = not system or messages[0]["role"] == "system"
+    return messages if own else [{"role": "system", "content": system}, *messages]
+
+
 def encode_chat(
     tokenizer: Tokenizer, messages: list[dict], add_generation_prompt: bool = False
 ) -> tuple[list[int], list[bool]]:
