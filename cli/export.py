@@ -147,7 +147,7 @@ def _folder(out: Path | None, export: Export, what: str) -> Path:
     from mlxtutor.export.export_folder import check_folder
 
     folder = out or Path(f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}")
-    check_folder(folder, export.made_of)
+    check_folder(folder, export.made_of, console.home().models)
     if folder.is_dir():
         console.note(f"the export in {folder} is replaced")
     return folder

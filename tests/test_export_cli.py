@@ -196,7 +196,7 @@ def test_a_model_is_not_written_over_itself(tutor, model, tmp_path):
     assert tutor("export", "hf", "--out", tmp_path / "copy", "--no-proof")[0] == 0
     before = sorted(path.name for path in (tmp_path / "copy").iterdir())
     code, _, err = tutor("export", "gguf", tmp_path / "copy", "--out", tmp_path / "copy")
-    assert code == 1 and "holds what is exported" in err and sorted(path.name for path in (tmp_path / "copy").iterdir()) == before
+    assert code == 1 and "which is what is exported" in err and sorted(path.name for path in (tmp_path / "copy").iterdir()) == before
 
 
 def test_two_exports_into_one_folder(tutor, model, tmp_path):

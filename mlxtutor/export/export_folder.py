@@ -20,15 +20,24 @@ PROOF = "proof.json"
 HALF_WRITTEN = (".*.gguf.*", ".*.f16.gguf", ".*.safetensors.*")  # what a killed export leaves
 
 
-def check_folder(folder: Path, made_of: Sequence[Path]) -> None:
-    """TutorError for a folder that holds something else than an export, or what this one is made of."""
+def check_folder(folder: Path, made_of: Sequence[Path], models: Path) -> None:
+    """TutorError for a folder that holds something else than an export, or lies in what this one is made of or among the models."""
     if folder.exists() and not folder.is_dir():
         raise TutorError(f"{folder}: a file (a folder is expected)")
+    if _inside(folder, models):
+        raise TutorError(f"{folder}: among the registered models in {models}, which stay as they are (give another folder with --out)")
     for own in made_of:
-        if own.resolve() == folder.resolve():
-            raise TutorError(f"{folder}: holds what is exported ({own}; give another folder with --out)")
+        if _inside(folder, own):
+            raise TutorError(f"{folder}: in {own}, which is what is exported (give another folder with --out)")
     if folder.is_dir() and any(folder.iterdir()) and not {"passed", "links", "written"} <= _proof(folder).keys():
         raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
+
+
+def _inside(folder: Path, other: Path) -> bool:
+    """It is the other folder, or lies in it, under whatever name."""
+    whole, other = folder.resolve(), other.resolve()
+    same = other.exists() and any(path.exists() and path.samefile(other) for path in (whole, *whole.parents))
+    return same or whole.is_relative_to(other)
 
 
 @contextmanager
