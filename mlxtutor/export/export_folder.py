@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
-from mlxtutor.registry.models import ModelRef, shown_id
 
 PROOF = "proof.json"
 HALF_WRITTEN = (".*.gguf.*", ".*.f16.gguf", ".*.safetensors.*")  # what a killed export leaves
@@ -76,9 +75,9 @@ def unproved(folder: Path, reason: str, names: list[str] | None = None) -> dict[
     return _write(folder, {"passed": None, "broken": [], "links": [], "reason": reason, "written": written})
 
 
-def keep_proof(folder: Path, ref: ModelRef, proof: dict[str, Any]) -> dict[str, Any]:
-    """The proof with what was exported, written into the folder."""
-    return _write(folder, {"model": shown_id(ref), "digest": ref.digest, **proof, "written": _written(folder)})
+def keep_proof(folder: Path, origin: Mapping[str, Any], proof: dict[str, Any]) -> dict[str, Any]:
+    """The proof, with the model that was exported and its digest, written into the folder."""
+    return _write(folder, {**origin, **proof, "written": _written(folder)})
 
 
 def _write(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
+from mlxtutor.registry.lineage import parents_of
+from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
 Progress = Callable[[int, int], None]
@@ -42,16 +45,23 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A model to export. problems: of each split of the suite that the proof asks; 0: none."""
+    """A model to export. problems: of each split of the suite that the proof asks; 0: none. base: of an adapter."""
 
     ref: ModelRef
     source: Source
     settings: Settings
     problems: int = 0
+    base: ModelRef | None = None
 
     @property
     def id(self) -> str:
         return shown_id(self.ref)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What it is made of, for proof.json: the model and its digest, of an adapter the base and its digest too."""
+        base = {"base": shown_id(self.base), "base_digest": self.base.digest} if self.base else {}
+        return {"model": self.id, "digest": self.ref.digest, **base}
 
     @property
     def made_of(self) -> list[Path]:
@@ -61,21 +71,43 @@ class Export:
 
 def open_export(home: Home, name: str | None, base: str | None, settings: Settings, problems: int = 0) -> Export:
     """The promoted or newest model, or the one that is named; base: of an adapter, where its card doesn't say where it is."""
-    ref = resolve(home.models, name)
-    return Export(ref, open_source(ref.path, _base(home, ref, base)), settings, problems)
+    ref = _unchanged(resolve(home.models, name))
+    source = open_source(ref.path, _base(home, ref, base))
+    below = _unchanged(resolve(home.models, str(source.directory.resolve()))) if source.adapter else None
+    return Export(ref, source, settings, problems, below)
+
+
+def _unchanged(ref: ModelRef) -> ModelRef:
+    """The model; TutorError for a registered one whose files were changed since. A directory's are taken as they are, without a digest."""
+    found = compare(ref.path, ref.card)
+    if found.any and ref.version:
+        raise TutorError(f"{ref.id}: its files are not what was registered ({found}), so it is not exported (tutor models verify)")
+    return dataclasses.replace(ref, card={**ref.card, "digest": None}) if found.any else ref
 
 
 def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
-    """Where the base of an adapter is: given, or a parent in the registry."""
+    """Where the base of an adapter is: given, or a parent in the registry, which has to be the very one."""
     if base:
         return resolve(home.models, base).path
-    parents = [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "base"]
+    known = list_models(home.models)
+    parents = [(entry, found) for entry, found in parents_of(ref, known) if entry.get("role") == "base"]
     if not parents:
         return None
-    for known in list_models(home.models):  # a base of the hub that was pulled
-        if parents[0] in (known.id, *(parent["model"] for parent in known.card.get("parents") or [] if parent.get("role") == "source")):
-            return known.path
-    raise TutorError(f"{ref.id}: its base {parents[0]} is not here (--base NAME or DIR; from the hub: tutor hub pull {parents[0]})")
+    entry, found = parents[0]
+    wanted = entry["model"]
+    found = found or next((other for other in known if wanted in _sources(other)), None)  # a base of the hub that was pulled
+    if found:
+        return found.path
+    other = next((other for other in known if other.id == wanted), None)
+    if other:
+        raise TutorError(f"{ref.id}: its base {wanted} was {entry['digest']}, the {wanted} that is here is {other.digest} "
+                         "(--base NAME or DIR says which to take)")
+    raise TutorError(f"{ref.id}: its base {wanted} is not here (--base NAME or DIR; from the hub: tutor hub pull {wanted})")
+
+
+def _sources(ref: ModelRef) -> list[str]:
+    """What a pulled model is called on the hub."""
+    return [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "source"]
 
 
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
@@ -145,7 +177,7 @@ def _prove(export: Export, product: Product, report: Report) -> dict[str, Any]:
             report("the test suite, asked of both")
             yield measure(engine, tutor, export.problems, product.kind)
 
-    return keep_proof(product.path.parent, export.ref, prove(export.source, product, export.settings, suite, report))
+    return keep_proof(product.path.parent, export.origin, prove(export.source, product, export.settings, suite, report))
 
 
 def _tutor(export: Export) -> Any:
@@ -161,7 +193,7 @@ def _tutor(export: Export) -> Any:
 def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
     """The merged directory against base and adapter, both in mlx-lm: a delta that was lost shows here."""
     report("the merged model against base and adapter")
-    return keep_proof(folder, export.ref, prove_merged(export.source, open_source(folder), export.settings))
+    return keep_proof(folder, export.origin, prove_merged(export.source, open_source(folder), export.settings))
 
 
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
@@ -182,7 +214,7 @@ def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> di
             proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:
         proof = document([check_adapter(export.source, read_adapter(folder))], type="f32", engine="read back")
-    return keep_proof(folder, export.ref, proof)
+    return keep_proof(folder, export.origin, proof)
 
 
 def _base_name(export: Export) -> str:
