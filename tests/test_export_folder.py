@@ -7,9 +7,13 @@ import json
 import shutil
 
 import checkpoints
+import numpy as np
 import pytest
 import tiny
+from killing import killed_at
 
+from mlxtutor.export import exporting
+from mlxtutor.export.export_folder import check_folder, unproved
 from mlxtutor.export.exporting import open_export
 from mlxtutor.export.proof import Settings
 from mlxtutor.home import Home
@@ -96,3 +100,102 @@ def test_another_model_with_the_base_s_name_is_not_taken(tutor, tuned, models, t
     edit(below.path / "tutor.json", files=files, digest=digest_of(files))
     code, _, err = tutor("export", "adapter", "tuned", "--out", tmp_path / "out")
     assert code == 1 and f"its base big@1 was {below.digest}, the big@1 that is here is sha256:" in err and "--base" in err
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def damage(base, what):
+    """A fault in the source that is found before, or only while, it is written."""
+    from safetensors.numpy import load_file, save_file
+
+    if what == "rope":
+        edit(base / "config.json", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
+        return
+    if what == "llama3":
+        edit(base / "config.json", rope_parameters={"rope_type": "llama3", "rope_theta": 1e4, "factor": 2.0})
+        return
+    weights = load_file(base / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 4] = {"nan": np.nan, "overflow": 1e9}[what]
+    save_file(weights, base / "model.safetensors")
+
+
+@pytest.mark.parametrize("what, message", [
+    ("rope", "rope scaling 'dynamic' can't be exported"), ("llama3", "the llama3 rope scaling has no low_freq_factor"),
+    ("nan", "not finite"), ("overflow", "does not fit float16")])
+def test_a_refused_export_leaves_the_earlier_one(tutor, base, tmp_path, what, message):
+    source = shutil.copytree(base, tmp_path / "source")
+    commands = {"gguf": ["--type", "f16"], "ollama": ["--type", "f16"], "hf": ["--dtype", "float16"]}
+    for command in ("gguf", "ollama") if what in ("rope", "llama3") else commands:
+        assert tutor("export", command, base, *commands[command], "--out", tmp_path / command, "--no-proof")[0] == 0
+    damage(source, what)
+    for command in [name for name in commands if (tmp_path / name).exists()]:
+        before = contents(tmp_path / command)
+        code, _, err = tutor("export", command, source, *commands[command], "--out", tmp_path / command, "--no-proof")
+        assert code == 1 and message in err and ".gguf" not in err and contents(tmp_path / command) == before
+        assert tutor("export", command, source, *commands[command], "--out", tmp_path / "new", "--no-proof")[0] == 1
+        assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupted_export_leaves_the_earlier_one(tutor, base, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    assert tutor("export", "gguf", base, "--out", tmp_path / "out", "--no-proof")[0] == 0
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(exporting, "write_page", interrupted)
+    assert tutor("export", "gguf", base, "--type", "f16", "--out", tmp_path / "out", "--no-proof")[0] != 0
+    assert contents(tmp_path / "out") == before
+
+
+def test_files_that_no_export_wrote_are_not_replaced(tutor, base, adapter, tmp_path):
+    out = tmp_path / "out"
+    assert tutor("export", "adapter", adapter, "--base", base, "--out", out, "--no-proof")[0] == 0
+    for name in ("README.md", "config.json", "model-notes.safetensors", "base-f16.gguf"):
+        (out / name).write_text("mine")
+    before = contents(out)
+    for command, named in (["hf"], "README.md, config.json, model-notes.safetensors"), (["gguf", "--type", "f16"], "README.md, base-f16.gguf"):
+        code, _, err = tutor("export", *command, base, "--out", out, "--no-proof")
+        assert code == 1 and f"{named} would be replaced, but no export wrote it" in err and contents(out) == before
+
+
+def test_the_earlier_export_goes_whatever_its_name(tutor, base, tmp_path):
+    source = shutil.copytree(base, tmp_path / "a[1]")
+    for kind in ("f16", "q8_0"):
+        assert tutor("export", "gguf", source, "--type", kind, "--out", tmp_path / "out", "--no-proof")[0] == 0
+    assert sorted(contents(tmp_path / "out")) == ["README.md", "a[1]-q8_0.gguf", "proof.json"]
+
+
+def test_a_killed_export_leaves_the_earlier_one_or_is_cleared_by_the_next(base, adapter, tmp_path):
+    export = open_export(Home(tmp_path), str(adapter), str(base), Settings())
+    for form, files in ("peft", ["adapter_config.json", "adapter_model.safetensors"]), ("gguf", ["adapter.gguf"]):
+        def work(folder, form=form):
+            exporting.export_adapter(export, folder, form)
+            unproved(folder, "--no-proof")
+
+        work(tmp_path / form)
+        good, operation = contents(tmp_path / form), 0
+        while True:
+            folder = shutil.copytree(tmp_path / form, tmp_path / f"{form}-killed")
+            killed = killed_at(operation, lambda: work(folder))
+            state = json.loads((folder / "proof.json").read_text())
+            found = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+            assert state["reason"] == "unfinished" or found == good
+            assert all(found[name] == good[name] for name in files)  # whole, under its name
+            check_folder(folder, export.made_of, tmp_path / "models")
+            work(folder)
+            assert contents(folder) == good
+            shutil.rmtree(folder)
+            if not killed:
+                break
+            operation += 1
+        assert operation > 5
+
+
+def test_a_base_left_by_a_killed_proof_goes(tutor, base, adapter, tmp_path):
+    left = tmp_path / "out/.export-unfinished/base.gguf"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    assert tutor("export", "adapter", adapter, "--base", base, "--format", "gguf", "--out", tmp_path / "out", "--no-proof")[0] == 0
+    assert sorted(contents(tmp_path / "out")) == ["adapter.gguf", "proof.json"]

@@ -17,7 +17,9 @@ import numpy as np
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
+from mlxtutor.files import write_atomic
 
+CONFIG_FILE = "adapter_config.json"
 PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
 _PEFT_PREFIX = "base_model.model."
 _NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora",
@@ -50,7 +52,7 @@ class Adapter:
 
 def read_adapter(directory: Path) -> Adapter:
     """An adapter directory of PEFT or mlx-lm; TutorError for what is no plain LoRA, or incomplete."""
-    config = read_json(directory / "adapter_config.json")
+    config = read_json(directory / CONFIG_FILE)
     if (directory / PEFT_FILE).is_file():
         return _read_peft(directory, config)
     if (directory / MLX_FILE).is_file():
@@ -126,36 +128,36 @@ def check_fit(adapter: Adapter, base: Checkpoint, where: str) -> None:
 
 def write_peft(adapter: Adapter, directory: Path) -> list[Path]:
     """PEFT's layout; B and A as float32."""
-    from safetensors.numpy import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, np.ndarray] = {}
     for name, pair in adapter.pairs.items():
         module = _PEFT_PREFIX + name.removesuffix(".weight")
-        tensors |= {f"{module}.lora_A.weight": np.ascontiguousarray(pair.a), f"{module}.lora_B.weight": np.ascontiguousarray(pair.b)}
+        tensors |= {f"{module}.lora_A.weight": pair.a, f"{module}.lora_B.weight": pair.b}
     config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": adapter.base, "r": adapter.rank,
               "lora_alpha": _whole(adapter.alpha), "lora_dropout": 0.0, "bias": "none", "inference_mode": True, "use_rslora": False,
               "target_modules": sorted({name.split(".")[-2] for name in adapter.pairs})}
-    save_file(tensors, str(directory / PEFT_FILE), metadata={"format": "pt"})
-    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    return [directory / "adapter_config.json", directory / PEFT_FILE]
+    return _write(directory, PEFT_FILE, tensors, "pt", config)
 
 
 def write_mlx(adapter: Adapter, directory: Path, layers: int) -> list[Path]:
     """mlx-lm's layout. layers: of the base; modules that aren't in every layer are no problem, mlx-lm is told each key."""
-    from safetensors.numpy import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, np.ndarray] = {}
     for name, pair in adapter.pairs.items():
         module = name.removesuffix(".weight")
-        tensors |= {f"{module}.lora_a": np.ascontiguousarray(pair.a.T), f"{module}.lora_b": np.ascontiguousarray(pair.b.T)}
+        tensors |= {f"{module}.lora_a": pair.a.T, f"{module}.lora_b": pair.b.T}
     keys = sorted(name.removesuffix(".weight") for name in adapter.pairs)
     settings = {"rank": adapter.rank, "scale": adapter.alpha / adapter.rank, "dropout": 0.0, "keys": keys}
     config = {"fine_tune_type": "lora", "model": adapter.base, "num_layers": layers, "lora_parameters": settings}
-    save_file(tensors, str(directory / MLX_FILE), metadata={"format": "mlx"})
-    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    return [directory / "adapter_config.json", directory / MLX_FILE]
+    return _write(directory, MLX_FILE, tensors, "mlx", config)
+
+
+def _write(directory: Path, name: str, tensors: dict[str, np.ndarray], form: str, config: dict[str, Any]) -> list[Path]:
+    from safetensors.numpy import save
+
+    files = {CONFIG_FILE: (json.dumps(config, indent=2) + "\n").encode(),
+             name: save({key: np.ascontiguousarray(values) for key, values in tensors.items()}, metadata={"format": form})}
+    for file, data in files.items():
+        write_atomic(directory / file, data)
+    return [directory / file for file in files]
 
 
 def _positive(value: object) -> bool:

@@ -203,7 +203,7 @@ def metadata(shape: Shape, config: dict[str, Any], where: str) -> dict[str, Any]
     return keys
 
 
-def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
+def rope_factors(shape: Shape, config: dict[str, Any], where: str = "config.json") -> np.ndarray | None:
     """Llama 3.1's factors of the rotary frequencies, (D / 2,), which llama.cpp reads as a tensor; None where there are none.
 
     Source: transformers' modeling_rope_utils, _compute_llama3_parameters.
@@ -213,7 +213,7 @@ def rope_factors(shape: Shape, config: dict[str, Any]) -> np.ndarray | None:
         return None
     absent = [key for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings") if key not in rope]
     if absent:
-        raise TutorError(f"config.json: the llama3 rope scaling has no {', '.join(absent)}")
+        raise TutorError(f"{where}: the llama3 rope scaling has no {', '.join(absent)}")
     base, factor = float(rope.get("rope_theta", 10000.0)), float(rope["factor"])
     low, high, old = float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), rope["original_max_position_embeddings"]
     wavelengths = 2 * math.pi * base ** (np.arange(0, shape.head_dim, 2) / shape.head_dim)

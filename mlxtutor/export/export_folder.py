@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from mlxtutor.errors import TutorError
 from mlxtutor.files import write_atomic
 
 PROOF = "proof.json"
-HALF_WRITTEN = (".*.gguf.*", ".*.f16.gguf", ".*.safetensors.*")  # what a killed export leaves
+WORK = ".export-unfinished"  # where an export is written; a killed one leaves it
+UNPROVED: dict[str, Any] = {"passed": None, "broken": [], "links": [], "reason": "unfinished"}
 
 
 def check_folder(folder: Path, made_of: Sequence[Path], models: Path) -> None:
@@ -28,7 +31,7 @@ def check_folder(folder: Path, made_of: Sequence[Path], models: Path) -> None:
     for own in made_of:
         if _inside(folder, own):
             raise TutorError(f"{folder}: in {own}, which is what is exported (give another folder with --out)")
-    if folder.is_dir() and any(folder.iterdir()) and not {"passed", "links", "written"} <= _proof(folder).keys():
+    if folder.is_dir() and any(path.name != WORK for path in folder.iterdir()) and not {"passed", "links", "written"} <= _proof(folder).keys():
         raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
 
 
@@ -50,34 +53,66 @@ def alone_in(folder: Path) -> Iterator[None]:
         raise TutorError(f"{folder}: another export is writing there (wait for it, or give another folder with --out)") from None
 
 
-def begin(folder: Path, names: list[str]) -> None:
-    """Take away what an earlier export wrote, its proof first: what is half written must not look proved. Other files stay.
+@contextmanager
+def replacing(folder: Path, names: Iterable[str], origin: Mapping[str, Any]) -> Iterator[Path]:
+    """A hidden folder to write an export to. When the block ends well its files take the place of the earlier export, whose other
+    files go; until then, and after an exception, the earlier one is as it was.
 
-    names, or patterns of names, that will be written: the mark by which a later export knows the folder and what to take away.
+    names: of the files, or patterns; TutorError where one is a file that no export wrote. origin: what proof.json says of the source.
     """
-    earlier = _written(folder)
-    unproved(folder, "unfinished", names)
-    for pattern in (*earlier, *HALF_WRITTEN):
-        for path in folder.glob(pattern):
-            if path.is_file():
-                path.unlink()
+    _check_names(folder, names)
+    with workplace(folder) as work:
+        yield work
+        _put_in_place(work, folder, origin)
 
 
-def finished(folder: Path, files: list[Path]) -> list[Path]:
-    """Note what was really written, in place of what might have been."""
-    unproved(folder, "unfinished", [path.name for path in files])
-    return files
+@contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """An empty hidden folder in this one, gone when the block ends; what a killed export left in it goes first."""
+    work, new = folder / WORK, not folder.exists()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if new:
+            with suppress(OSError):  # something was written
+                folder.rmdir()
 
 
-def unproved(folder: Path, reason: str, names: list[str] | None = None) -> dict[str, Any]:
-    """The record that nothing was proved, or not yet. names: None for those that are noted."""
-    written = _written(folder) if names is None else names
-    return _write(folder, {"passed": None, "broken": [], "links": [], "reason": reason, "written": written})
+def unproved(folder: Path, reason: str) -> dict[str, Any]:
+    """Note why nothing was proved."""
+    return _write(folder, {**_proof(folder), "reason": reason})
 
 
-def keep_proof(folder: Path, origin: Mapping[str, Any], proof: dict[str, Any]) -> dict[str, Any]:
-    """The proof, with the model that was exported and its digest, written into the folder."""
+def keep_proof(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
+    """The proof, behind what is noted of the model, written into the folder."""
+    noted = _proof(folder)
+    origin = {key: value for key, value in noted.items() if key not in UNPROVED and key != "written"}
     return _write(folder, {**origin, **proof, "written": _written(folder)})
+
+
+def _check_names(folder: Path, names: Iterable[str]) -> None:
+    """TutorError for a file that would be replaced and isn't an export's."""
+    earlier = {PROOF, *_written(folder)}
+    other = sorted({path.name for name in names for path in folder.glob(name)} - earlier)
+    if other:
+        raise TutorError(f"{folder}: {', '.join(other)} would be replaced, but no export wrote it (move it away, or give another "
+                         "folder with --out)")
+
+
+def _put_in_place(work: Path, folder: Path, origin: Mapping[str, Any]) -> None:
+    """The new files for the old. Meanwhile proof.json says that it is unfinished, and names both: a killed one is cleared by the next."""
+    earlier, new = _written(folder), sorted(path.name for path in work.iterdir())
+    _check_names(folder, map(glob.escape, new))
+    _write(folder, {**origin, **UNPROVED, "written": sorted({*earlier, *new})})
+    for old in [*(folder / name for name in earlier if name not in new), *folder.glob(f".{PROOF}.*")]:
+        if old.is_file():
+            old.unlink()
+    for name in new:
+        (work / name).replace(folder / name)
+    _write(folder, {**origin, **UNPROVED, "written": new})
 
 
 def _write(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:

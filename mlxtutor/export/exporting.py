@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
+from mlxtutor.export.adapter import CONFIG_FILE, MLX_FILE, PEFT_FILE, read_adapter
 from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
-from mlxtutor.export.export_folder import begin, finished, keep_proof
+from mlxtutor.export.export_folder import keep_proof, replacing, workplace
 from mlxtutor.export.file_check import Link, check_adapter
-from mlxtutor.export.hf_directory import KEPT_FILES, check_dtype, default_dtype, write_hf
+from mlxtutor.export.gguf_file import Description
+from mlxtutor.export.hf_directory import DTYPES, KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.modelfile import FILE_NAME
 from mlxtutor.export.modelfile import load as load_modelfile
@@ -111,38 +112,45 @@ def _sources(ref: ModelRef) -> list[str]:
 
 
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
-    """model.gguf in the folder."""
-    name = export.ref.name
+    """One GGUF file in the folder."""
     check_type(kind, export.source)
-    path = folder / f"{name}-{kind}.gguf"
-    begin(folder, [path.name, README])
-    write_gguf(export.source, path, kind, describe(name, export.ref.version, export.ref.card, _base_name(export)), progress)
-    return finished(folder, [path, write_page(folder, export.id, export.source, f"llama-cli -m {path.name} -cnv")])
+    name = f"{export.ref.name}-{kind}.gguf"
+    with replacing(folder, [glob.escape(name), README], {**export.origin, "type": kind}) as work:
+        written = [write_gguf(export.source, work / name, kind, _description(export), progress),
+                   write_page(work, export.id, export.source, f"llama-cli -m {name} -cnv")]
+    return _in(folder, written)
 
 
 def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
     """A model directory. dtype: by default the base's own."""
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
-    begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
-    files = write_hf(export.source, folder, chosen, progress)
-    command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
-    return finished(folder, [*files, write_page(folder, export.id, export.source, command)])
+    names = ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES]
+    with replacing(folder, names, {**export.origin, "type": DTYPES[chosen]}) as work:
+        command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
+        written = [*write_hf(export.source, work, chosen, progress), write_page(work, export.id, export.source, command)]
+    return _in(folder, written)
 
 
 def export_ollama(export: Export, folder: Path, kind: str, plan: Folder, progress: Progress | None = None) -> list[Path]:
     """The folder that `ollama create` takes."""
-    description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
     check_type(kind, export.source)
-    begin(folder, [MODEL_FILE, BASE_FILE, ADAPTER_FILE, FILE_NAME, SCRIPT, README])
-    files = []
-    if plan.modelfile.adapters:
-        alone = Source(export.source.base, None, None)
-        files.append(write_gguf(alone, folder / BASE_FILE, kind, description, progress))
-        files += write_adapter_as(export.source, folder, "gguf", description)
-    else:
-        files.append(write_gguf(export.source, folder / MODEL_FILE, kind, description, progress))
-    return finished(folder, [*files, *write_folder(folder, plan, export.id)])
+    names = [MODEL_FILE, BASE_FILE, ADAPTER_FILE, FILE_NAME, SCRIPT, README]
+    with replacing(folder, names, {**export.origin, "type": kind}) as work:
+        written = []
+        if plan.modelfile.adapters:
+            alone = Source(export.source.base, None, None)
+            written.append(write_gguf(alone, work / BASE_FILE, kind, _description(export), progress))
+            written += write_adapter_as(export.source, work, "gguf", _description(export))
+        else:
+            written.append(write_gguf(export.source, work / MODEL_FILE, kind, _description(export), progress))
+        written += write_folder(work, plan, export.id)
+    return _in(folder, written)
+
+
+def _in(folder: Path, written: list[Path]) -> list[Path]:
+    """Where the files are now."""
+    return [folder / path.name for path in written]
 
 
 def plan_ollama(export: Export, name: str | None, system: str, examples: list[dict], with_adapter: bool) -> Folder:
@@ -177,7 +185,7 @@ def _prove(export: Export, product: Product, report: Report) -> dict[str, Any]:
             report("the test suite, asked of both")
             yield measure(engine, tutor, export.problems, product.kind)
 
-    return keep_proof(product.path.parent, export.origin, prove(export.source, product, export.settings, suite, report))
+    return keep_proof(product.path.parent, prove(export.source, product, export.settings, suite, report))
 
 
 def _tutor(export: Export) -> Any:
@@ -193,29 +201,31 @@ def _tutor(export: Export) -> Any:
 def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
     """The merged directory against base and adapter, both in mlx-lm: a delta that was lost shows here."""
     report("the merged model against base and adapter")
-    return keep_proof(folder, export.origin, prove_merged(export.source, open_source(folder), export.settings))
+    return keep_proof(folder, prove_merged(export.source, open_source(folder), export.settings))
 
 
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
-    begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
-    description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
-    return finished(folder, write_adapter_as(export.source, folder, form, description))
+    names = [CONFIG_FILE, PEFT_FILE, MLX_FILE, ADAPTER_FILE]
+    with replacing(folder, names, {**export.origin, "type": "f32"}) as work:
+        written = write_adapter_as(export.source, work, form, _description(export))
+    return _in(folder, written)
 
 
 def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:
     """gguf: on its base, in llama.cpp. peft and mlx: read back, it is the same change of the same matrices."""
     if form == "gguf":
         alone = Source(export.source.base, None, None)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
+        with workplace(folder) as work:
             kind = "f32" if export.source.base.dtype("model.embed_tokens.weight") == "F32" else "f16"
-            base = write_gguf(alone, Path(work) / BASE_FILE, kind, describe("base", 0, {}))
+            base = write_gguf(alone, work / BASE_FILE, kind, describe("base", 0, {}))
             proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:
         proof = document([check_adapter(export.source, read_adapter(folder))], type="f32", engine="read back")
-    return keep_proof(folder, export.origin, proof)
+    return keep_proof(folder, proof)
 
 
-def _base_name(export: Export) -> str:
-    return export.source.adapter.base if export.source.adapter else ""
+def _description(export: Export) -> Description:
+    base = export.source.adapter.base if export.source.adapter else ""
+    return describe(export.ref.name, export.ref.version, export.ref.card, base)

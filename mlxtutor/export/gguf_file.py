@@ -32,7 +32,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Model:
-    """What is to be written. rows(plan): the tensor as float32, in runs of rows, already as llama.cpp reads it."""
+    """What is to be written. rows(plan): the tensor as float32, in runs of rows, already as llama.cpp reads it. where: it comes from."""
 
     shape: Shape
     config: dict[str, Any]
@@ -40,21 +40,21 @@ class Model:
     vocabulary: Vocabulary
     rows: Callable[[TensorPlan], Iterator[np.ndarray]]
     description: Description = field(default_factory=lambda: Description("model"))
+    where: str = "the model"
 
 
 def write_model(path: Path, model: Model, kind: str, progress: Callable[[int, int], None] | None = None) -> None:
     """Write the file; it is whole when this returns. progress(bytes done, bytes in all). Raises TutorError before the first byte."""
     gguf = gguf_module()
     writer = gguf.GGUFWriter(None, model.shape.architecture.gguf)
-    where = str(path)
     _describe(writer, model.description)
     writer.add_file_type(FILE_TYPES[kind])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    for key, value in metadata(model.shape, model.config, where).items():
+    for key, value in metadata(model.shape, model.config, model.where).items():
         _add(writer, f"{model.shape.architecture.gguf}.{key}", value)
     add_vocabulary(writer, model.vocabulary)
     plans = [(plan, tensor_type(plan.name, plan.shape, kind)) for plan in model.plans]
-    factors = rope_factors(model.shape, model.config)
+    factors = rope_factors(model.shape, model.config, model.where)
     if factors is not None:
         _announce(writer, "rope_freqs.weight", factors.shape, "f32")
     for plan, chosen in plans:

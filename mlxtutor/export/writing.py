@@ -10,6 +10,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import write_mlx, write_peft
+from mlxtutor.export.architectures import metadata, rope_factors
 from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_model
 from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module, tensor_type
 from mlxtutor.export.source import Source, check_rounding
@@ -34,6 +35,8 @@ def check_type(kind: str, source: Source) -> None:
         if not shutil.which(QUANTISER):
             raise TutorError(f"{kind} is written by {QUANTISER}, which is not on the PATH (brew install llama.cpp, or build "
                              f"github.com/ggml-org/llama.cpp; without it: {', '.join(TYPES)})")
+    metadata(source.shape, source.base.config, str(source.directory))
+    rope_factors(source.shape, source.base.config, str(source.directory))
     for plan in source.plans:
         tensor_type(plan.name, plan.shape, kind)
     check_rounding(source, FOR_QUANTISER if kind in K_QUANTS else kind)
@@ -41,7 +44,8 @@ def check_type(kind: str, source: Source) -> None:
 
 def write_gguf(source: Source, path: Path, kind: str, description: Description, progress: Progress | None = None) -> Path:
     """One GGUF file of the source, its adapter merged; whole or absent. kind: one that check_type has let pass."""
-    model = Model(source.shape, source.base.config, source.plans, source.vocabulary, source.planned_rows, description)
+    model = Model(source.shape, source.base.config, source.plans, source.vocabulary, source.planned_rows, description,
+                  str(source.directory))
     if kind in TYPES:
         write_model(path, model, kind, progress)
         return path
