@@ -36,7 +36,7 @@ def gguf_command(model: Model = None, kind: Type = "q8_0", out: Out = None, base
     """
     from mlxtutor.export import export_folder, exporting
 
-    export = _open(model, base, problems)
+    export = _open(model, base, "" if no_proof else "gguf", problems)
     folder = _folder(out, export, f"{kind}-gguf")
     _note_calculator(export)
     with export_folder.alone_in(folder):
@@ -66,7 +66,7 @@ def ollama_command(
     """
     from mlxtutor.export import export_folder, exporting, ollama_api
 
-    export = _open(model, base, problems)
+    export = _open(model, base, "" if no_proof else "gguf", problems)
     plan = exporting.plan_ollama(export, name, system, _rows(examples), adapter)
     folder = _folder(out, export, "ollama")
     if push:
@@ -100,7 +100,7 @@ def hf_command(
     """
     from mlxtutor.export import export_folder, exporting
 
-    export = _open(model, base, 0)
+    export = _open(model, base, "" if no_proof else "hf")
     folder = _folder(out, export, "hf")
     _note_calculator(export)
     with export_folder.alone_in(folder):
@@ -124,7 +124,7 @@ def adapter_command(
     """
     from mlxtutor.export import export_folder, exporting
 
-    export = _open(model, base, 0)
+    export = _open(model, base, "" if no_proof else form)
     folder = _folder(out, export, f"adapter-{form}")
     with export_folder.alone_in(folder):
         files = _written(lambda progress: exporting.export_adapter(export, folder, form))
@@ -132,11 +132,13 @@ def adapter_command(
     _finish(files, proof, folder, as_json)
 
 
-def _open(model: str | None, base: str | None, problems: int) -> Export:
-    from mlxtutor.export.exporting import open_export
+def _open(model: str | None, base: str | None, kind: str, problems: int = 0) -> Export:
+    """kind: of the proof; empty without one."""
+    from mlxtutor.export.exporting import check_provable, open_export
     from mlxtutor.export.proof import Settings
 
     export = open_export(console.home(), model, base, Settings(), problems)
+    check_provable(export, kind)
     on = f" on {export.source.directory}" if export.source.adapter else ""
     console.note(f"{export.id}{on}")
     return export

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
+from functools import partial
 
 import checkpoints
 import numpy as np
@@ -155,7 +157,8 @@ def test_files_that_no_export_wrote_are_not_replaced(tutor, base, adapter, tmp_p
     for name in ("README.md", "config.json", "model-notes.safetensors", "base-f16.gguf"):
         (out / name).write_text("mine")
     before = contents(out)
-    for command, named in (["hf"], "README.md, config.json, model-notes.safetensors"), (["gguf", "--type", "f16"], "README.md, base-f16.gguf"):
+    wanted = (["hf"], "README.md, config.json, model-notes.safetensors"), (["gguf", "--type", "f16"], "README.md, base-f16.gguf")
+    for command, named in wanted:
         code, _, err = tutor("export", *command, base, "--out", out, "--no-proof")
         assert code == 1 and f"{named} would be replaced, but no export wrote it" in err and contents(out) == before
 
@@ -178,7 +181,7 @@ def test_a_killed_export_leaves_the_earlier_one_or_is_cleared_by_the_next(base, 
         good, operation = contents(tmp_path / form), 0
         while True:
             folder = shutil.copytree(tmp_path / form, tmp_path / f"{form}-killed")
-            killed = killed_at(operation, lambda: work(folder))
+            killed = killed_at(operation, partial(work, folder))
             state = json.loads((folder / "proof.json").read_text())
             found = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
             assert state["reason"] == "unfinished" or found == good
@@ -199,3 +202,21 @@ def test_a_base_left_by_a_killed_proof_goes(tutor, base, adapter, tmp_path):
     left.write_text("half")
     assert tutor("export", "adapter", adapter, "--base", base, "--format", "gguf", "--out", tmp_path / "out", "--no-proof")[0] == 0
     assert sorted(contents(tmp_path / "out")) == ["adapter.gguf", "proof.json"]
+
+
+@pytest.mark.parametrize("absent, message", [
+    (["xllamacpp"], 'the proof needs xllamacpp, not installed here (pip install ".[export]", or --no-proof)'),
+    (["mlx_lm"], "the proof needs mlx_lm, not installed here (pip install mlx-lm, or --no-proof)"),
+    (["xllamacpp", "mlx_lm"], "the proof needs xllamacpp and mlx_lm")])
+def test_what_the_proof_needs_is_looked_for_first(tutor, base, adapter, tmp_path, monkeypatch, absent, message):
+    out = tmp_path / "out"
+    assert tutor("export", "gguf", base, "--out", out, "--no-proof")[0] == 0
+    before = contents(out)
+    for module in absent:
+        monkeypatch.setitem(sys.modules, module, None)
+    for command in ["gguf", base], ["ollama", base], ["adapter", adapter, "--base", base, "--format", "gguf"]:
+        code, _, err = tutor("export", *command, "--out", out)
+        assert code == 1 and message in err and contents(out) == before
+    if "mlx_lm" in absent:
+        assert "the proof needs mlx_lm" in tutor("export", "hf", base, "--out", out)[2] and contents(out) == before
+    assert tutor("export", "adapter", adapter, "--base", base, "--out", tmp_path / "peft")[0] == 0  # is read back, by nothing else

@@ -31,7 +31,8 @@ def check_folder(folder: Path, made_of: Sequence[Path], models: Path) -> None:
     for own in made_of:
         if _inside(folder, own):
             raise TutorError(f"{folder}: in {own}, which is what is exported (give another folder with --out)")
-    if folder.is_dir() and any(path.name != WORK for path in folder.iterdir()) and not {"passed", "links", "written"} <= _proof(folder).keys():
+    holds = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
+    if holds and not {"passed", "links", "written"} <= _proof(folder).keys():
         raise TutorError(f"{folder} exists and holds no export (give another folder with --out)")
 
 

@@ -6,11 +6,13 @@ import dataclasses
 import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import CONFIG_FILE, MLX_FILE, PEFT_FILE, read_adapter
+from mlxtutor.export.architectures import ARCHITECTURES
 from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.export_folder import keep_proof, replacing, workplace
@@ -161,6 +163,16 @@ def plan_ollama(export: Export, name: str | None, system: str, examples: list[di
         raise TutorError(f"{export.id} is a whole model, no adapter (leave --adapter out)")
     licence = str(export.ref.card.get("licence") or "")
     return plan_folder(export.source, check_name(name or export.ref.name), own, licence, examples, with_adapter)
+
+
+def check_provable(export: Export, kind: str) -> None:
+    """TutorError where what the proof needs isn't installed, before anything is written. kind: gguf, hf, peft or mlx."""
+    known = export.source.base.config.get("model_type") in ARCHITECTURES
+    needed = {"gguf": {"xllamacpp": '".[export]"', "mlx_lm": "mlx-lm"}, "hf": {"mlx_lm": "mlx-lm"} if known else {}}.get(kind, {})
+    absent = {module: package for module, package in needed.items() if not find_spec(module)}
+    if absent:
+        raise TutorError(f"the proof needs {' and '.join(absent)}, not installed here (pip install {' '.join(absent.values())}, "
+                         "or --no-proof)")
 
 
 def prove_gguf(export: Export, path: Path, kind: str, report: Report) -> dict[str, Any]:
