@@ -64,13 +64,13 @@ def ollama_command(
 
     Example: tutor export ollama em-tutor --push
     """
-    from mlxtutor.export import export_folder, exporting, ollama_api
+    from mlxtutor.export import export_folder, exporting, ollama_api, ollama_host
 
     export = _open(model, base, "" if no_proof else "gguf", problems)
     plan = exporting.plan_ollama(export, name, system, _rows(examples), adapter)
     folder = _folder(out, export, "ollama")
     if push:
-        ollama_api.check_running(ollama_api.host_from_environment())
+        ollama_api.check_running(ollama_host.host_from_environment())
     for note in plan.notes:
         console.note(f"note: {note}")
     with export_folder.alone_in(folder):
@@ -203,7 +203,8 @@ def _proved(folder: Path, no_proof: bool, prove: Callable[[Callable[[str], None]
 def _push(folder: Path, name: str) -> dict[str, Any]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from mlxtutor.export.ollama_api import host_from_environment, push
+    from mlxtutor.export.ollama_api import push
+    from mlxtutor.export.ollama_host import host_from_environment
 
     columns = TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn()
     with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as bar:

@@ -7,7 +7,8 @@ from fake_ollama import FakeOllama
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.modelfile import Modelfile, render
-from mlxtutor.export.ollama_api import DEFAULT_HOST, host_from_environment, push
+from mlxtutor.export.ollama_api import check_running, push
+from mlxtutor.export.ollama_host import DEFAULT_HOST, host_from_environment
 
 MODEL = b"GGUF" + bytes(range(256)) * 5000
 MODELFILE = Modelfile(
@@ -174,6 +175,8 @@ HOSTS = {
     "[::1]": "http://[::1]:11434",
     "::1": "http://[::1]:11434",
     "[::]:5": "http://[::1]:5",
+    "my_host.": "http://my_host.:11434",
+    "münchen:1": "http://münchen:1",
 }
 
 
@@ -186,10 +189,14 @@ def test_without_ollama_host_it_is_this_machine():
     assert host_from_environment({}) == DEFAULT_HOST
 
 
-@pytest.mark.parametrize("value", ["ftp://example.com", "example.com:http", "example.com:99999", "[::1"])
+@pytest.mark.parametrize("value", [
+    "ftp://example.com", "example.com:http", "example.com:99999", "[::1", "http://a..b", ".a", f"http://{'x' * 80}", f"{'ü' * 62}.de",
+    "a b", "http://ex ample:80", "a\x00b", "http://a/b c", "http://a/é"])
 def test_an_address_that_is_none_is_refused(value):
     with pytest.raises(TutorError, match="the address of Ollama is"):
         host_from_environment({"OLLAMA_HOST": value})
+    with pytest.raises(TutorError, match="the address of Ollama is"):
+        check_running(value)
 
 
 def test_an_address_behind_a_proxy_keeps_its_path(folder, ollama):

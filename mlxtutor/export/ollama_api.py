@@ -8,58 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import ipaddress
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.modelfile import FILE_NAME, Modelfile, file_of, load, typed_parameters
+from mlxtutor.export.ollama_host import DEFAULT_HOST, Server, read_host
 
-DEFAULT_HOST = "http://127.0.0.1:11434"
 QUESTION = "What is the unit of electric charge?"
 CHUNK_BYTES = 1 << 20
 CONNECT_S = 10
 TIMEOUT_S = 600  # the longest silence: a server that hashes or loads a large model says nothing meanwhile
 FILES_SINCE = (0, 5, 5)  # before it, /api/create took a path on the server
 NO_ADAPTER_SINCE = (0, 34, 1)
-_PORTS = {"http": 80, "https": 443}
 # ollama/types/model/name.go: [host[:port]/][namespace/]model[:tag]
 _NAME = re.compile(r"(?:(?:\w[\w.:-]{0,349}/)?\w[\w-]{0,79}/)?\w[\w.-]{0,79}(?::\w[\w.-]{0,79})?", re.ASCII)
 
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class _Server:
-    """Where Ollama listens; path: what stands before /api behind a proxy."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str = ""
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
-
-
-def host_from_environment(environment: Mapping[str, str] = os.environ) -> str:
-    """OLLAMA_HOST as Ollama's own client reads it (ollama/envconfig/config.go): quotes go, the scheme is http, the port
-    11434 (80 or 443 after a scheme), and an address to listen on everywhere becomes this machine's.
-    """
-    return str(_server(environment.get("OLLAMA_HOST", "").strip().strip("\"'").strip()))
-
-
 def check_running(host: str) -> str:
     """Ollama's version; TutorError where none answers."""
-    return str(_json(_server(host), "GET", "/api/version").get("version", ""))
+    return str(_json(read_host(host), "GET", "/api/version").get("version", ""))
 
 
 def check_name(name: str) -> str:
@@ -79,7 +53,7 @@ def push(
     """
     report = progress or (lambda status, done, total: None)
     check_name(name)
-    server = _server(host)
+    server = read_host(host)
     modelfile = load(folder / FILE_NAME)
     version = str(_json(server, "GET", "/api/version").get("version", ""))
     warnings = _warnings(version, modelfile)
@@ -91,33 +65,6 @@ def push(
     report("asking a question", 0, 0)
     answer = _answer(server, name, question)
     return {"model": name, "digest": digest, "answer": answer, "version": version, "warnings": warnings, "blobs": blobs}
-
-
-def _server(host: str) -> _Server:
-    scheme, separator, rest = host.partition("://")
-    if not separator:
-        scheme, rest = "http", host
-    if scheme not in _PORTS:
-        raise TutorError(f"the address of Ollama is {host!r} (allowed: http:// or https://, a host, a port)")
-    rest, _, path = rest.partition("/")
-    bare = rest.count(":") > 1 and "]" not in rest  # an IPv6 address without brackets has no port
-    try:
-        parts = urlsplit(f"//[{rest}]" if bare else f"//{rest}")
-        port = parts.port
-    except ValueError as error:
-        raise TutorError(f"the address of Ollama is {host!r} (allowed: a host and a port from 1 to 65535): {error}") from None
-    path = f"/{path.strip('/')}" if path.strip("/") else ""
-    return _Server(scheme, _connectable(parts.hostname or ""), port or (_PORTS[scheme] if separator else 11434), path)
-
-
-def _connectable(host: str) -> str:
-    try:
-        address = ipaddress.ip_address(host or "127.0.0.1")
-    except ValueError:
-        return host
-    if address.is_unspecified:
-        return "127.0.0.1" if address.version == 4 else "::1"
-    return str(address)
 
 
 def _warnings(version: str, modelfile: Modelfile) -> list[str]:
@@ -155,7 +102,7 @@ def _request(modelfile: Modelfile, name: str, blobs: Mapping[str, str]) -> dict[
     return {field: value for field, value in request.items() if value} | {"stream": True}
 
 
-def _uploaded(server: _Server, path: Path, report: Progress) -> str:
+def _uploaded(server: Server, path: Path, report: Progress) -> str:
     """The digest of a file that Ollama has, sent only if it had not."""
     size = path.stat().st_size
     digest = f"sha256:{_sha256(path, size, report)}"
@@ -200,7 +147,7 @@ def _sha256(path: Path, size: int, report: Progress) -> str:
     return found.hexdigest()
 
 
-def _create(server: _Server, request: dict[str, Any], report: Progress) -> None:
+def _create(server: Server, request: dict[str, Any], report: Progress) -> None:
     status = ""
     with _response(server, "POST", "/api/create", json.dumps(request).encode()) as response:
         if response.status != 200:
@@ -228,7 +175,7 @@ def _event(data: bytes) -> dict:
     return event
 
 
-def _digest(server: _Server, name: str) -> str:
+def _digest(server: Server, name: str) -> str:
     """The created model's, as `ollama list` shows it."""
     full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     for model in _json(server, "GET", "/api/tags").get("models") or []:
@@ -237,7 +184,7 @@ def _digest(server: _Server, name: str) -> str:
     raise TutorError(f"Ollama created {name} but does not list it; see `ollama list` and its log")
 
 
-def _answer(server: _Server, name: str, question: str) -> str:
+def _answer(server: Server, name: str, question: str) -> str:
     request = {
         "model": name,
         "messages": [{"role": "user", "content": question}],
@@ -254,7 +201,7 @@ def _answer(server: _Server, name: str, question: str) -> str:
     return text
 
 
-def _json(server: _Server, method: str, path: str, body: dict | None = None) -> dict:
+def _json(server: Server, method: str, path: str, body: dict | None = None) -> dict:
     with _response(server, method, path, json.dumps(body).encode() if body is not None else None) as response:
         if response.status != 200:
             raise TutorError(f"Ollama at {server} answers {response.status} to {path}: {_reason(response)}")
@@ -262,7 +209,7 @@ def _json(server: _Server, method: str, path: str, body: dict | None = None) -> 
 
 
 @contextmanager
-def _response(server: _Server, method: str, path: str, body: bytes | _Reader | None = None) -> Iterator[http.client.HTTPResponse]:
+def _response(server: Server, method: str, path: str, body: bytes | _Reader | None = None) -> Iterator[http.client.HTTPResponse]:
     """One request on a connection of its own."""
     kind = http.client.HTTPSConnection if server.scheme == "https" else http.client.HTTPConnection
     connection = kind(server.host, server.port, timeout=CONNECT_S, blocksize=CHUNK_BYTES)
