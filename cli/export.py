@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="A model to other runtimes, with a 
 SUITE_HELP = "Problems of each generated split of the suite that the proof asks, and all of `others`; 0: no suite."
 SYSTEM_HELP = "The system text; the recipe's by default; a tutor that calculates has its own and takes no other."
 Model = Annotated[str | None, typer.Argument(help="NAME, NAME@VERSION or a directory; the promoted or newest model by default.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to; by default named after the model, here.")]
+Out = Annotated[str | None, typer.Option(metavar="DIR", help="Folder to write to; by default named after the model, here.")]
 Base = Annotated[str | None, typer.Option(help="Of an adapter: its base, where its card doesn't say (a name or a directory).")]
 Type = Annotated[str, typer.Option("--type", help="f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; q4_k_m and the like with llama-quantize.")]
 NoProof = Annotated[bool, typer.Option("--no-proof", help="Don't check the result in llama.cpp; recorded in proof.json.")]
@@ -82,7 +83,7 @@ def ollama_command(
     if as_json:
         _finish(files, proof, folder, as_json, pushed)
     if not push:
-        console.note(f"next: {folder}/ollama-create.sh, then: ollama run {plan.name}")
+        console.note(f"next: sh {shlex.quote(str(folder / 'ollama-create.sh'))}, then: ollama run {plan.name}")
 
 
 @app.command("hf")
@@ -144,11 +145,14 @@ def _open(model: str | None, base: str | None, kind: str, problems: int = 0) -> 
     return export
 
 
-def _folder(out: Path | None, export: Export, what: str) -> Path:
+def _folder(out: str | None, export: Export, what: str) -> Path:
     """The folder to write to; one that holds something else than an export is left alone."""
+    from mlxtutor.errors import TutorError
     from mlxtutor.export.export_folder import check_folder
 
-    folder = out or Path(f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}")
+    if out is not None and not out.strip():
+        raise TutorError(f'--out is "{out}" (expected: the name of a folder, . for this one)')
+    folder = Path(out or (f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}"))
     check_folder(folder, export.made_of, console.home().models)
     if folder.is_dir():
         console.note(f"the export in {folder} is replaced")

@@ -220,3 +220,33 @@ def test_what_the_proof_needs_is_looked_for_first(tutor, base, adapter, tmp_path
     if "mlx_lm" in absent:
         assert "the proof needs mlx_lm" in tutor("export", "hf", base, "--out", out)[2] and contents(out) == before
     assert tutor("export", "adapter", adapter, "--base", base, "--out", tmp_path / "peft")[0] == 0  # is read back, by nothing else
+
+
+def test_an_empty_out_is_refused(tutor, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out in ("", " "):
+        code, _, err = tutor("export", "gguf", "--out", out, "--no-proof")
+        assert code == 1 and "--out is" in err and not list(tmp_path.glob("*.gguf"))
+
+
+def test_the_readme_says_what_holds(tutor, model, tmp_path, monkeypatch):
+    folder = tmp_path / "my exports"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    wanted = {"gguf": "llama-cli -m em-q8_0.gguf -cnv", "hf": "mlx_lm.generate --model . --prompt QUESTION", "ollama": "ollama run em"}
+    for command, runs in wanted.items():
+        code, _, err = tutor("export", command, "--out", ".", "--no-proof")
+        text = (folder / "README.md").read_text()
+        assert code == 0 and runs in text and "`proof.json` says whether" in text
+        assert command == "ollama" or "`tutor chat em@1`" in text
+        proof = json.loads((folder / "proof.json").read_text())
+        assert (proof["model"], proof["digest"], proof["type"]) == ("em@1", model.digest, "f32" if command == "hf" else "q8_0")
+        assert (proof["passed"], proof["reason"]) == (None, "--no-proof")
+    assert "next: sh ollama-create.sh, then" in err
+    assert "next: sh 'a b/ollama-create.sh'" in tutor("export", "ollama", "--out", "a b", "--no-proof")[2]
+
+
+def test_a_command_of_the_readme_is_quoted(tutor, base, tmp_path):
+    source = shutil.copytree(base, tmp_path / "a $b")
+    assert tutor("export", "gguf", source, "--out", tmp_path / "out", "--no-proof")[0] == 0
+    assert "llama-cli -m 'a $b-q8_0.gguf' -cnv" in (tmp_path / "out/README.md").read_text()

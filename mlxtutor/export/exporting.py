@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -119,7 +120,7 @@ def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | No
     name = f"{export.ref.name}-{kind}.gguf"
     with replacing(folder, [glob.escape(name), README], {**export.origin, "type": kind}) as work:
         written = [write_gguf(export.source, work / name, kind, _description(export), progress),
-                   write_page(work, export.id, export.source, f"llama-cli -m {name} -cnv")]
+                   write_page(work, export.id, export.source, f"llama-cli -m {shlex.quote(name)} -cnv")]
     return _in(folder, written)
 
 
@@ -129,8 +130,8 @@ def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progres
     check_dtype(export.source, chosen)
     names = ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES]
     with replacing(folder, names, {**export.origin, "type": DTYPES[chosen]}) as work:
-        command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
-        written = [*write_hf(export.source, work, chosen, progress), write_page(work, export.id, export.source, command)]
+        written = [*write_hf(export.source, work, chosen, progress),
+                   write_page(work, export.id, export.source, "mlx_lm.generate --model . --prompt QUESTION")]
     return _in(folder, written)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +88,12 @@ def _messages(examples: Sequence[dict]) -> tuple[tuple[str, str], ...]:
 
 
 def write_page(folder: Path, title: str, source: Source, command: str) -> Path:
-    """README.md of a file or directory for other runtimes: what to run, and what a tutor that calculates needs."""
-    text = f"# {title}\n\n```sh\n{command}\n```\n\n`proof.json` says how it was checked that this is the same model.\n"
+    """README.md of a file or directory for other runtimes: what to run there, and what a tutor that calculates needs. title: the model."""
+    checked = "`proof.json` says whether and how it was checked that this is the same model."
+    text = f"# {title}\n\nIn this folder:\n\n```sh\n{command}\n```\n\n{checked}\n"
     if computes_inside(source):
         text += f"""
-This tutor calls a calculator inside its answers, which only our runtime has (`tutor chat {folder.name}`). Anywhere else begin
+This tutor calls a calculator inside its answers, which only our runtime has (`tutor chat {shlex.quote(title)}`). Anywhere else begin
 every chat with the system text `{CALCULATOR_OFF}`: it then gives law, expression and unit, and leaves the evaluation to the
 student. Without it the numbers that it writes after `<|result|>` are made up.
 """
@@ -119,7 +121,7 @@ def _readme(plan: Folder, title: str) -> str:
 ollama run {plan.name}
 ```
 
-`{FILE_NAME}` holds the chat template, what ends an answer, the sampling and the system text. `proof.json` says how it was
-checked, in llama.cpp itself, that this file answers as the model it was made of.
+`{FILE_NAME}` holds the chat template, what ends an answer, the sampling and the system text. `proof.json` says whether
+and how it was checked, in llama.cpp itself, that this file answers as the model it was made of.
 
 {notes}"""
