@@ -13,7 +13,7 @@ from mlxtutor.export.checkpoint import open_checkpoint
 from mlxtutor.export.gguf_file import Description, write_adapter
 from mlxtutor.export.proof import Product, Settings, prove
 from mlxtutor.export.source import Source, open_source
-from mlxtutor.export.writing import check_type, write_gguf
+from mlxtutor.export.writing import check_type, describe, write_gguf
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
@@ -149,3 +149,23 @@ def test_types_that_can_not_be_written(made, tmp_path, monkeypatch):
     wide = checkpoints.make("llama", tmp_path / "wide", hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64)
     with pytest.raises(TutorError, match="llama-quantize, which is not on the PATH .brew install llama.cpp"):
         check_type("q4_k_m", open_source(wide))
+
+
+@pytest.mark.parametrize("base, shown", [
+    ("/home/ann/secret/base", "base"), ("/home/ann/base/", "base"), ("../secret/base", "base"), ("~/secret/base", "base"),
+    ("~ann/base", "base"), ("C:\\Users\\ann\\base", "base"), ("runs/secret/base", "base"), ("./base", "base"),
+    ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"), ("base", "base"), ("https://example.org/a/b", "https://example.org/a/b")])
+def test_no_path_of_this_machine_is_written(base, shown):
+    card = {"data": [{"file": base}]}
+    assert describe("em", 1, card, base) == Description("em", "1", "", (shown,), (shown,))
+    assert describe("em", 1, {}, "").base_models == ()
+
+
+def test_the_base_s_folder_is_not_in_the_file(made, tmp_path):
+    import gguf
+
+    both = open_source(made("qwen2")[1], made("qwen2")[0])
+    assert str(made("qwen2")[0]) == both.adapter.base  # as peft wrote it
+    write_gguf(both, tmp_path / "m.gguf", "f32", describe("em", 1, {}, both.adapter.base))
+    assert gguf.GGUFReader(tmp_path / "m.gguf").fields["general.base_model.0.name"].contents() == "qwen2"
+    assert str(tmp_path.parent).encode() not in (tmp_path / "m.gguf").read_bytes()

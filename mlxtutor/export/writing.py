@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,17 @@ def write_adapter_as(source: Source, folder: Path, form: str, description: Descr
 
 
 def describe(name: str, version: int, card: Mapping[str, Any], base: str = "") -> Description:
-    """general.* from a registry card."""
+    """general.* from a registry card. base: what an adapter calls its own; of a path on this machine only the last part is told."""
     from mlxtutor.registry.origin import data_of
 
     parents = [parent["model"] for parent in card.get("parents") or [] if parent.get("role") == "base"]
     datasets = [str(entry.get("file") or entry.get("source") or "") for entry in data_of(card)]
-    bases = tuple(dict.fromkeys([*parents, *([base] if base else [])]))
-    return Description(name, str(version) if version else "", str(card.get("licence") or ""), bases, tuple(d for d in datasets if d))
+    licence = str(card.get("licence") or "")
+    return Description(name, str(version) if version else "", licence, _without_folders([*parents, base]), _without_folders(datasets))
+
+
+def _without_folders(names: Iterable[str]) -> tuple[str, ...]:
+    """Each once; OWNER/NAME and addresses whole, of a path its last part."""
+    paths = re.compile(r"(~\w*|\.{0,2})[/\\]|[A-Za-z]:[/\\]|(?!.*://).*/.*/")
+    shown = (re.split(r"[/\\]", name.rstrip("/\\"))[-1] if paths.match(name) else name for name in names)
+    return tuple(dict.fromkeys(name for name in shown if name))
