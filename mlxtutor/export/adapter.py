@@ -17,6 +17,7 @@ import numpy as np
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
+from mlxtutor.export.values import Values
 from mlxtutor.files import write_atomic
 
 CONFIG_FILE = "adapter_config.json"
@@ -24,6 +25,7 @@ PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
 _PEFT_PREFIX = "base_model.model."
 _NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora",
               "corda_config", "alora_invocation_tokens", "layer_replication", "kasa_config", "use_bdlora", "arrow_config")
+STRONGEST = 1e20  # alpha or scale: times any rank it is a float32
 _CHANGES_BASE = ("pissa", "olora", "loftq", "corda")  # initialisations that take their part out of the base's weights
 
 
@@ -70,10 +72,9 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
     if start.startswith(_CHANGES_BASE):
         raise TutorError(f"{directory}: init_lora_weights {start!r} changes the base's weights when PEFT loads it (make it plain LoRA: "
                          "PeftModel.save_pretrained with path_initial_model_for_weight_conversion)")
-    wrong = [f"{key} is {config.get(key)!r}" for key in ("r", "lora_alpha") if not _positive(config.get(key))]
-    if wrong:
-        raise TutorError(f"{directory}/adapter_config.json: {', '.join(wrong)} (allowed: a positive number)")
-    rank, alpha = int(config["r"]), float(config["lora_alpha"])
+    read = Values(config, f"{directory}/{CONFIG_FILE}")
+    rank, alpha = read.whole("r"), read.number("lora_alpha", high=STRONGEST)
+    read.check()
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     halves = {}
     for name, values in read_tensors(directory / PEFT_FILE).items():
@@ -86,15 +87,17 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
 
 def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
     kind, settings = config.get("fine_tune_type", "lora"), config.get("lora_parameters") or {}
-    if kind != "lora" or not isinstance(settings, dict) or not all(map(_positive, (settings.get("rank"), settings.get("scale")))):
+    if kind != "lora" or not isinstance(settings, dict):
         raise TutorError(f"{directory}: fine_tune_type {kind!r} with lora_parameters {settings} (allowed: lora, with rank and scale)")
+    read = Values(settings, f"{directory}/{CONFIG_FILE}: lora_parameters")
+    rank, scale = read.whole("rank"), read.number("scale", high=STRONGEST)
+    read.check()
     halves = {}
     for name, values in read_tensors(directory / MLX_FILE).items():
         match = re.fullmatch(r"(.+)\.lora_([ab])", name)
         if not match:
             raise TutorError(f"{directory}: {name} is no LoRA matrix (allowed: ...lora_a, ...lora_b)")
         halves[match[1] + ".weight", match[2].upper()] = np.ascontiguousarray(values.T)
-    rank, scale = int(settings["rank"]), float(settings["scale"])
     return Adapter(_pairs(halves, scale, rank, directory), rank, scale * rank, str(config.get("model") or ""))
 
 
@@ -158,10 +161,6 @@ def _write(directory: Path, name: str, tensors: dict[str, np.ndarray], form: str
     for file, data in files.items():
         write_atomic(directory / file, data)
     return [directory / file for file in files]
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _whole(value: float) -> int | float:

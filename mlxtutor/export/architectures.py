@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export.values import Values
 
 LAYER = "model.layers.{}."
 BLOCK_NAMES = {  # of a layer: Hugging Face's name to GGUF's
@@ -21,7 +22,9 @@ BLOCK_NAMES = {  # of a layer: Hugging Face's name to GGUF's
     "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
 }
 OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+ROPE_THETA = 10000.0
 ROPE_KINDS = ("linear", "yarn", "llama3")
+MOST_LAYERS, MOST_TOKENS = 10_000, 10_000_000  # more is no model: a config.json that was damaged
 YARN_DEFAULTS = {"attention_factor": None, "beta_fast": 32, "beta_slow": 1, "mscale": None, "mscale_all_dim": None, "truncate": True}
 
 
@@ -96,35 +99,36 @@ def permute_rows(values: np.ndarray, heads: int) -> np.ndarray:
 def read_shape(config: dict[str, Any], where: str) -> Shape:
     """The sizes that config.json gives; TutorError for an architecture that can't be exported, or for what is missing."""
     kind = config.get("model_type")
-    if kind not in ARCHITECTURES:
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
         reason = NOT_IN_LLAMA_CPP.get(str(kind), "llama.cpp's own converter may know it: convert_hf_to_gguf.py")
         raise TutorError(f"{where}: model_type {kind!r} can't be exported to GGUF (allowed: {', '.join(ARCHITECTURES)}; {reason})")
-    needed = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "max_position_embeddings",
-              "rms_norm_eps")
-    absent = [key for key in needed if key not in config]
-    if absent:
-        raise TutorError(f"{where}/config.json: {', '.join(absent)} missing")
     active, known = config.get("hidden_activation") or config.get("hidden_act", "silu"), ARCHITECTURES[kind].activations
     if active not in known and "hidden_act" in config:
         raise TutorError(f"{where}: hidden_act {active!r}, which llama.cpp's {kind} doesn't compute (allowed: {', '.join(known)})")
-    heads, hidden = config["num_attention_heads"], config["hidden_size"]
-    head_dim = config.get("head_dim") or hidden // heads
+    read = Values(config, f"{where}/config.json")
+    heads, hidden = read.whole("num_attention_heads"), read.whole("hidden_size")
+    head_dim = read.whole("head_dim", default=max(1, hidden // heads))
+    read.number("rms_norm_eps")
+    shape = Shape(kind, hidden, read.whole("intermediate_size"), read.whole("num_hidden_layers", high=MOST_LAYERS), heads,
+                  read.whole("num_key_value_heads", default=heads), head_dim, read.whole("vocab_size", high=MOST_TOKENS),
+                  _context(read, kind), config.get("tie_word_embeddings", kind == "gemma"), bool(config.get("attention_bias", False)))
+    read.check()
+    if head_dim % 2:
+        raise TutorError(f"{where}: head_dim is {head_dim} (allowed: an even number, for the rotary pairs)")
     if ARCHITECTURES[kind].square_q and heads * head_dim != hidden:
         raise TutorError(f"{where}: num_attention_heads ({heads}) * head_dim ({head_dim}) must be hidden_size ({hidden}) in llama.cpp")
-    return Shape(kind, hidden, config["intermediate_size"], config["num_hidden_layers"], heads,
-                 config.get("num_key_value_heads") or heads, head_dim, config["vocab_size"], _context(config, kind, where),
-                 config.get("tie_word_embeddings", kind == "gemma"),
-                 bool(config.get("attention_bias", False)))
+    return shape
 
 
-def _context(config: dict[str, Any], kind: str, where: str) -> int:
+def _context(read: Values, kind: str) -> int:
     """Tokens the model reads; llama.cpp runs these architectures with full attention only."""
-    window = config.get("sliding_window")
+    length = read.whole("max_position_embeddings")
+    window = read.found.get("sliding_window")
     if kind == "mistral" and window:
-        return min(window, config["max_position_embeddings"])
-    if window and config.get("use_sliding_window"):
-        raise TutorError(f"{where}: use_sliding_window is true, which llama.cpp's {kind} doesn't do (false will do for shorter texts)")
-    return config["max_position_embeddings"]
+        return min(length, read.whole("sliding_window"))
+    if window and read.found.get("use_sliding_window"):
+        read.problems.append(f"use_sliding_window is true, which llama.cpp's {kind} doesn't do (false will do for shorter texts)")
+    return length
 
 
 def plan_tensors(shape: Shape, found: dict[str, tuple[int, ...]], where: str) -> list[TensorPlan]:
@@ -179,27 +183,27 @@ def _has_bias(module: str, arch: Architecture, found: dict[str, tuple[int, ...]]
 
 def metadata(shape: Shape, config: dict[str, Any], where: str) -> dict[str, Any]:
     """The keys of the architecture, without their prefix; int for uint32, float for float32, str."""
+    scaling = rope_settings(config, where)
     keys: dict[str, Any] = {
         "block_count": shape.layers, "context_length": shape.context, "embedding_length": shape.hidden, "feed_forward_length": shape.ffn,
         "attention.head_count": shape.heads, "attention.head_count_kv": shape.kv_heads,
         "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]), "attention.key_length": shape.head_dim,
-        "attention.value_length": shape.head_dim, "rope.freq_base": float(rope_settings(config).get("rope_theta", 10000.0)),
+        "attention.value_length": shape.head_dim, "rope.freq_base": float(scaling.get("rope_theta", ROPE_THETA)),
         "rope.dimension_count": shape.head_dim, "vocab_size": shape.vocab,
     }
-    scaling = rope_settings(config)
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind in ("default", None, "llama3"):
+    kind = _rope_kind(scaling)
+    if kind in ("default", "llama3"):
         return keys
     if kind not in ROPE_KINDS:
         raise TutorError(f"{where}: rope scaling {kind!r} can't be exported (allowed: {', '.join(ROPE_KINDS)})")
     other = {key: scaling[key] for key, usual in YARN_DEFAULTS.items() if kind == "yarn" and scaling.get(key, usual) not in (usual, None)}
     if other:
         raise TutorError(f"{where}: yarn with {other} can't be exported (allowed: {YARN_DEFAULTS})")
-    if not isinstance(scaling.get("factor"), (int, float)):
-        raise TutorError(f"{where}: rope scaling {kind!r} has no factor")
-    keys |= {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
+    read = Values(scaling, f"{where}: the {kind} rope scaling")
+    keys |= {"rope.scaling.type": kind, "rope.scaling.factor": read.number("factor")}
     if kind == "yarn":
-        keys["rope.scaling.original_context_length"] = int(scaling.get("original_max_position_embeddings") or shape.context)
+        keys["rope.scaling.original_context_length"] = read.whole("original_max_position_embeddings", default=shape.context)
+    read.check()
     return keys
 
 
@@ -208,22 +212,34 @@ def rope_factors(shape: Shape, config: dict[str, Any], where: str = "config.json
 
     Source: transformers' modeling_rope_utils, _compute_llama3_parameters.
     """
-    rope = rope_settings(config)
-    if rope.get("rope_type", rope.get("type")) != "llama3":
+    rope = rope_settings(config, where)
+    if _rope_kind(rope) != "llama3":
         return None
-    absent = [key for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings") if key not in rope]
-    if absent:
-        raise TutorError(f"{where}: the llama3 rope scaling has no {', '.join(absent)}")
-    base, factor = float(rope.get("rope_theta", 10000.0)), float(rope["factor"])
-    low, high, old = float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), rope["original_max_position_embeddings"]
+    read = Values(rope, f"{where}: the llama3 rope scaling")
+    base, factor, old = read.number("rope_theta", ROPE_THETA), read.number("factor"), read.whole("original_max_position_embeddings")
+    low, high = read.number("low_freq_factor"), read.number("high_freq_factor")
+    read.check()
+    if low >= high:
+        raise TutorError(f"{where}: the llama3 rope scaling has low_freq_factor {low} and high_freq_factor {high} (allowed: a larger one)")
     wavelengths = 2 * math.pi * base ** (np.arange(0, shape.head_dim, 2) / shape.head_dim)
     smooth = np.clip((old / wavelengths - low) / (high - low), 0, 1)
     return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
 
 
-def rope_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """rope_theta and the scaling, from transformers 5's `rope_parameters` or the two older keys."""
-    found = dict(config.get("rope_scaling") or {})
+def rope_settings(config: dict[str, Any], where: str = "config.json") -> dict[str, Any]:
+    """rope_theta and the scaling, from transformers 5's `rope_parameters` or the two older keys; TutorError for what they can't be."""
+    read = Values(config, where)
+    found = dict(read.mapping("rope_scaling"))
     if config.get("rope_theta"):
         found.setdefault("rope_theta", config["rope_theta"])
-    return {**found, **(config.get("rope_parameters") or {})}
+    found |= read.mapping("rope_parameters")
+    theta = Values(found, where)
+    theta.number("rope_theta", ROPE_THETA)
+    read.problems += theta.problems
+    read.check()
+    return {key: value for key, value in found.items() if key != "rope_theta" or value is not None}
+
+
+def _rope_kind(scaling: dict[str, Any]) -> Any:
+    """`default` where nothing is scaled."""
+    return scaling.get("rope_type", scaling.get("type")) or "default"

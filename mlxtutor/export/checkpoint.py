@@ -18,6 +18,7 @@ import numpy as np
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.quantisation import from_bfloat16
+from mlxtutor.export.values import Values, is_whole, wrong
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8"), "U32": np.dtype("<u4")}
@@ -77,6 +78,8 @@ class Checkpoint:
         found = self.stored[name]
         if found.dtype != "U32":
             return found.shape
+        if not found.shape:
+            raise TutorError(f"{self.directory}: {name} is one whole number (allowed: floats, or MLX's quantised rows)")
         bits, group = self._quantisation(name)
         shape = (*found.shape[:-1], found.shape[-1] * 32 // bits)
         wanted = (*shape[:-1], shape[-1] // group)
@@ -87,11 +90,13 @@ class Checkpoint:
 
     def _quantisation(self, name: str) -> tuple[int, int]:
         """(bits, group size) that config.json gives for a tensor."""
-        settings = self.config.get("quantization") or {}
+        read = Values(self.config, f"{self.directory}/config.json")
+        settings = read.mapping("quantization")
+        read.check()
         own = settings.get(name.removesuffix(".weight"))
         chosen = own if isinstance(own, dict) else settings
         bits, group, mode = chosen.get("bits"), chosen.get("group_size"), chosen.get("mode", "affine")
-        if bits not in PACKED_BITS or not group or mode != "affine":
+        if bits not in PACKED_BITS or not is_whole(group, 1) or mode != "affine":
             allowed = f"MLX's affine one of {', '.join(map(str, PACKED_BITS))} bits"
             raise TutorError(f"{self.directory}: {name} is quantised as {chosen} (allowed: {allowed}; or give the model it was made of)")
         return bits, group
@@ -100,10 +105,12 @@ class Checkpoint:
 def open_checkpoint(directory: Path) -> Checkpoint:
     """Read config.json and the headers; TutorError for what is no model directory or holds tensors that can't be read."""
     config = read_json(directory / "config.json")
+    if not isinstance(config.get("model_type", ""), str):
+        raise wrong(f"{directory}/config.json", "model_type", config["model_type"], "a text")
     if (directory / INDEX).is_file():
         index = read_json(directory / INDEX).get("weight_map")
-        if not isinstance(index, dict):
-            raise TutorError(f"{directory}/{INDEX}: weight_map is no object (tensor names to files)")
+        if not isinstance(index, dict) or not all(isinstance(name, str) for name in index.values()):
+            raise wrong(f"{directory}/{INDEX}", "weight_map", index, "an object, tensor names to files")
         names = sorted(set(index.values()))
     else:
         names = ["model.safetensors"]
@@ -124,7 +131,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file of a model directory."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TutorError(f"{path.parent}: not a model directory ({path.name}: {error})") from None
     if not isinstance(data, dict):
         raise TutorError(f"{path.parent}: not a model directory ({path.name} is not a JSON object)")

@@ -7,13 +7,14 @@ says otherwise: everything is written out, and what isn't known is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export.architectures import MOST_TOKENS
 from mlxtutor.export.checkpoint import read_json
+from mlxtutor.export.values import is_whole, wrong
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # llama.cpp's token types
 SENTENCEPIECE_BPE = 2  # sentencepiece_model.proto, TrainerSpec.ModelType
@@ -67,9 +68,10 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], ba
         model, pre, normalisation = "gpt2", _rule(document, directory), _normalisation(document, directory)
     added = _added_tokens(directory, settings)
     _place(added, tokens, types, scores, directory, vocab_size, model)
-    special = _special_ids(base or directory, settings, tokens, config)
+    ends = _ends(base or directory, config, vocab_size)
+    special = _special_ids(directory, settings, tokens, ends)
     return Vocabulary(model, pre, tuple(tokens), tuple(types), tuple(scores), tuple(merges), special,
-                      _all_ends(base or directory, config, special), _adds_bos(directory, settings, special), prefix,
+                      tuple(sorted({special["eos"], special["eot"], *ends})), _adds_bos(directory, settings, special), prefix,
                       _chat_template(directory, settings), normalisation)
 
 
@@ -101,52 +103,75 @@ def _sentencepiece(directory: Path) -> tuple[list[str], list[int], list[float], 
 
 def _byte_level(document: dict[str, Any], directory: Path) -> tuple[list[str], list[str]]:
     """Tokens by id (holes are empty) and merges of a tokenizer.json."""
-    model = document.get("model") or {}
-    decoder = json.dumps(document.get("decoder") or {})
-    if model.get("type") != "BPE" or "ByteLevel" not in decoder:
+    where, model = f"{directory}/tokenizer.json", document.get("model")
+    decoder = json.dumps(document.get("decoder"))
+    kind = model.get("type") if isinstance(model, dict) else model
+    if not isinstance(model, dict) or kind != "BPE" or "ByteLevel" not in decoder:
         allowed = "byte-level BPE as tokenizer.json, or SentencePiece BPE as tokenizer.model"
-        raise TutorError(f"{directory}: a tokenizer of type {model.get('type')!r} that can't be exported (allowed: {allowed})")
-    tokens = [""] * (1 + max(model["vocab"].values(), default=-1))
-    for token, at in model["vocab"].items():
+        raise TutorError(f"{directory}: a tokenizer of type {kind!r} that can't be exported (allowed: {allowed})")
+    vocab, merges = model.get("vocab"), model.get("merges", [])
+    if not isinstance(vocab, dict) or not all(is_whole(at, high=MOST_TOKENS) for at in vocab.values()):
+        raise wrong(where, "vocab", vocab, f"an object, tokens to ids from 0 to {MOST_TOKENS}")
+    if not isinstance(merges, list) or not all(_is_merge(merge) for merge in merges):
+        raise wrong(where, "merges", merges, "a list of pairs of tokens")
+    tokens = [""] * (1 + max(vocab.values(), default=-1))
+    for token, at in vocab.items():
         tokens[at] = token
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", [])]
-    return tokens, merges
+    return tokens, [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+
+
+def _is_merge(merge: object) -> bool:
+    pair = merge.split(" ") if isinstance(merge, str) else merge
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
 
 
 def _rule(document: dict[str, Any], directory: Path) -> str:
     """llama.cpp's name of the way a text is split before merging."""
-    steps = _flat(document.get("pre_tokenizer"), "pretokenizers")
+    steps = _steps(document, "pre_tokenizer", "pretokenizers", directory)
     splits = [step for step in steps if step["type"] == "Split"]
     levels = [step for step in steps if step["type"] == "ByteLevel"]
     if len(splits) + len(levels) == len(steps) and len(levels) == 1 and len(splits) < 2 and not levels[0].get("add_prefix_space"):
-        pattern = splits[0]["pattern"].get("Regex") if splits else ""
+        pattern: Any = splits[0].get("pattern") if splits else {"Regex": ""}
         for name, known in RULES.items():
-            if pattern == known and bool(levels[0].get("use_regex", True)) == (name == "gpt-2"):
+            if pattern == {"Regex": known} and bool(levels[0].get("use_regex", True)) == (name == "gpt-2"):
                 return name
     raise TutorError(f"{directory}/tokenizer.json: splits texts by a rule that isn't known here (known: those of {', '.join(RULES)}); "
                      "llama.cpp would tokenise otherwise without a word")
 
 
 def _normalisation(document: dict[str, Any], directory: Path) -> str:
-    steps = [step["type"] for step in _flat(document.get("normalizer"), "normalizers")]
+    steps = [step["type"] for step in _steps(document, "normalizer", "normalizers", directory)]
     if steps not in ([], ["NFC"]):
         raise TutorError(f"{directory}/tokenizer.json: normalises by {', '.join(steps)}, llama.cpp doesn't (allowed: nothing, NFC)")
     return steps[0] if steps else ""
 
 
-def _flat(step: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
-    return [] if step is None else list(step[key]) if step["type"] == "Sequence" else [step]
+def _steps(document: dict[str, Any], key: str, of_sequence: str, directory: Path) -> list[dict[str, Any]]:
+    """One step, or those of a Sequence."""
+    step = document.get(key)
+    steps = step.get(of_sequence) if isinstance(step, dict) and step.get("type") == "Sequence" else [] if step is None else [step]
+    if not isinstance(steps, list) or not all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in steps):
+        raise wrong(f"{directory}/tokenizer.json", key, step, f"null, an object with a type, or a Sequence of such as {of_sequence}")
+    return steps
 
 
 def _added_tokens(directory: Path, settings: dict[str, Any]) -> dict[int, tuple[str, bool]]:
     """Added tokens by id: text, and whether it is special."""
-    added: dict[int, tuple[str, bool]] = {}
+    found: list[Any] = []
     if (directory / "tokenizer.json").is_file():
-        for token in read_json(directory / "tokenizer.json").get("added_tokens", []):
-            added[token["id"]] = (token["content"], bool(token.get("special")))
-    for at, token in settings.get("added_tokens_decoder", {}).items():
-        added[int(at)] = (token["content"], bool(token.get("special")))
-    return added
+        listed = read_json(directory / "tokenizer.json").get("added_tokens") or []
+        if not isinstance(listed, list) or not all(isinstance(token, dict) and is_whole(token.get("id")) for token in listed):
+            raise wrong(f"{directory}/tokenizer.json", "added_tokens", listed, "a list of objects with id and content")
+        found += [(token["id"], token) for token in listed]
+    mapped = settings.get("added_tokens_decoder") or {}
+    where = f"{directory}/tokenizer_config.json"
+    if not isinstance(mapped, dict) or not all(at.isdecimal() and len(at) < 10 for at in mapped):
+        raise wrong(where, "added_tokens_decoder", mapped, "an object, ids to tokens")
+    found += [(int(at), token) for at, token in mapped.items()]
+    for at, token in found:
+        if not isinstance(token, dict) or not isinstance(token.get("content"), str):
+            raise wrong(str(directory), f"the added token {at}", token, "an object with its text as content")
+    return {at: (token["content"], bool(token.get("special"))) for at, token in found}
 
 
 def _place(added: dict[int, tuple[str, bool]], tokens: list[str], types: list[int], scores: list[float], directory: Path, vocab_size: int,
@@ -168,16 +193,11 @@ def _place(added: dict[int, tuple[str, bool]], tokens: list[str], types: list[in
             tokens[at], types[at] = f"[PAD{at}]", UNUSED
 
 
-def _special_ids(directory: Path, settings: dict[str, Any], tokens: list[str], config: dict[str, Any]) -> dict[str, int]:
+def _special_ids(directory: Path, settings: dict[str, Any], tokens: list[str], ends: list[int]) -> dict[str, int]:
     """bos, eos, unk and pad as the tokenizer names them; eot: the end of a turn, from generation_config.json."""
     at = {token: index for index, token in enumerate(tokens)}
-    special = {}
-    for role in ("bos", "eos", "unk", "pad"):
-        named = settings.get(f"{role}_token")
-        text = named.get("content") if isinstance(named, dict) else named
-        if text is not None and text in at:
-            special[role] = at[text]
-    ends = list(_ends(directory, config))
+    named = {role: _named(directory, settings, role) for role in ("bos", "eos", "unk", "pad")}
+    special = {role: at[text] for role, text in named.items() if text is not None and text in at}
     if "eos" not in special and ends:
         special["eos"] = ends[0]
     if "eos" not in special:
@@ -189,16 +209,26 @@ def _special_ids(directory: Path, settings: dict[str, Any], tokens: list[str], c
     return special
 
 
-def _ends(directory: Path, config: dict[str, Any]) -> Iterable[int]:
-    """Ids that end an answer."""
+def _named(directory: Path, settings: dict[str, Any], role: str) -> str | None:
+    """The text of a special token, as tokenizer_config.json has it."""
+    found = settings.get(f"{role}_token")
+    text = found.get("content") if isinstance(found, dict) else found
+    if text is not None and not isinstance(text, str):
+        raise wrong(f"{directory}/tokenizer_config.json", f"{role}_token", found, "a text, or an object with it as content")
+    return text
+
+
+def _ends(directory: Path, config: dict[str, Any], vocab_size: int) -> list[int]:
+    """Ids that end an answer, each once."""
     path = directory / "generation_config.json"
-    for source in (read_json(path) if path.is_file() else {}, config):
+    ends: list[int] = []
+    for name, source in ((path.name, read_json(path) if path.is_file() else {}), ("config.json", config)):
         found = source.get("eos_token_id")
-        yield from [found] if isinstance(found, int) else found or []
-
-
-def _all_ends(directory: Path, config: dict[str, Any], special: dict[str, int]) -> tuple[int, ...]:
-    return tuple(sorted({special["eos"], special["eot"], *_ends(directory, config)}))
+        listed = found if isinstance(found, list) else [] if found is None else [found]
+        if not all(is_whole(end, high=vocab_size - 1) for end in listed):
+            raise wrong(f"{directory}/{name}", "eos_token_id", found, f"an id from 0 to {vocab_size - 1}, or a list of such")
+        ends += listed
+    return list(dict.fromkeys(ends))
 
 
 def _adds_bos(directory: Path, settings: dict[str, Any], special: dict[str, int]) -> bool:
@@ -208,16 +238,20 @@ def _adds_bos(directory: Path, settings: dict[str, Any], special: dict[str, int]
     if not (directory / "tokenizer.json").is_file():
         return "bos" in special  # SentencePiece models of Llama, Mistral and Gemma: their tokenizers add it
     template = json.dumps(read_json(directory / "tokenizer.json").get("post_processor") or {})
-    named = settings.get("bos_token")
-    return "bos" in special and json.dumps(named.get("content") if isinstance(named, dict) else named) in template
+    return "bos" in special and json.dumps(_named(directory, settings, "bos")) in template
 
 
 def _chat_template(directory: Path, settings: dict[str, Any]) -> str | None:
     """The Jinja template, from its own file or the settings; of several named ones, `default`."""
     path = directory / "chat_template.jinja"
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise TutorError(f"{path}: byte {error.start} is not UTF-8 (save the file as UTF-8)") from None
     found = settings.get("chat_template")
-    if isinstance(found, list):
-        found = next((item["template"] for item in found if item.get("name") == "default"), None)
+    if isinstance(found, list) and all(isinstance(item, dict) for item in found):
+        found = next((item.get("template") for item in found if item.get("name") == "default"), None)
+    if found is not None and not isinstance(found, str):
+        raise wrong(f"{directory}/tokenizer_config.json", "chat_template", found, "a text, or a list of objects with name and template")
     return found
