@@ -35,14 +35,13 @@ def gguf_command(model: Model = None, kind: Type = "q8_0", out: Out = None, base
 
     Example: tutor export gguf em-tutor --type f16 --out em-tutor-gguf
     """
-    from mlxtutor.export import export_folder, exporting
+    from mlxtutor.export import exporting
 
     export = _open(model, base, "" if no_proof else "gguf", problems)
     folder = _folder(out, export, f"{kind}-gguf")
     _note_calculator(export)
-    with export_folder.alone_in(folder):
-        files = _written(lambda progress: exporting.export_gguf(export, folder, kind, progress))
-        proof = _proved(folder, no_proof, lambda report: exporting.prove_gguf(export, files[0], kind, report))
+    files, proof = _made(folder, no_proof, lambda progress: exporting.export_gguf(export, folder, kind, progress),
+                         lambda report: exporting.prove_gguf(export, folder, kind, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -65,7 +64,7 @@ def ollama_command(
 
     Example: tutor export ollama em-tutor --push
     """
-    from mlxtutor.export import export_folder, exporting, ollama_api, ollama_host
+    from mlxtutor.export import exporting, ollama_api, ollama_host
 
     export = _open(model, base, "" if no_proof else "gguf", problems)
     plan = exporting.plan_ollama(export, name, system, _rows(examples), adapter)
@@ -74,9 +73,8 @@ def ollama_command(
         ollama_api.check_running(ollama_host.host_from_environment())
     for note in plan.notes:
         console.note(f"note: {note}")
-    with export_folder.alone_in(folder):
-        files = _written(lambda progress: exporting.export_ollama(export, folder, kind, plan, progress))
-        proof = _proved(folder, no_proof, lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
+    files, proof = _made(folder, no_proof, lambda progress: exporting.export_ollama(export, folder, kind, plan, progress),
+                         lambda report: exporting.prove_ollama(export, folder, kind, plan, report))
     if not as_json or proof["passed"] is False:
         _finish(files, proof, folder, as_json)
     pushed = {"ollama": _push(folder, plan.name)} if push else {}
@@ -99,14 +97,13 @@ def hf_command(
 
     Example: tutor export hf my-tutor --out my-tutor-merged
     """
-    from mlxtutor.export import export_folder, exporting
+    from mlxtutor.export import exporting
 
     export = _open(model, base, "" if no_proof else "hf")
     folder = _folder(out, export, "hf")
     _note_calculator(export)
-    with export_folder.alone_in(folder):
-        files = _written(lambda progress: exporting.export_hf(export, folder, dtype, progress))
-        proof = _proved(folder, no_proof, lambda report: exporting.prove_hf(export, folder, report))
+    files, proof = _made(folder, no_proof, lambda progress: exporting.export_hf(export, folder, dtype, progress),
+                         lambda report: exporting.prove_hf(export, folder, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -123,13 +120,12 @@ def adapter_command(
 
     Example: tutor export adapter my-tutor --format gguf
     """
-    from mlxtutor.export import export_folder, exporting
+    from mlxtutor.export import exporting
 
     export = _open(model, base, "" if no_proof else form)
     folder = _folder(out, export, f"adapter-{form}")
-    with export_folder.alone_in(folder):
-        files = _written(lambda progress: exporting.export_adapter(export, folder, form))
-        proof = _proved(folder, no_proof, lambda report: exporting.prove_adapter(export, folder, form, report))
+    files, proof = _made(folder, no_proof, lambda progress: exporting.export_adapter(export, folder, form),
+                         lambda report: exporting.prove_adapter(export, folder, form, report))
     _finish(files, proof, folder, as_json)
 
 
@@ -155,7 +151,7 @@ def _folder(out: str | None, export: Export, what: str) -> Path:
     folder = Path(out or (f"{export.ref.name}-{export.ref.version}-{what}" if export.ref.version else f"{export.ref.name}-{what}"))
     check_folder(folder, export.made_of, console.home().models)
     if folder.is_dir():
-        console.note(f"the export in {folder} is replaced")
+        console.note(f"the export in {folder} will be replaced")
     return folder
 
 
@@ -177,6 +173,19 @@ def _rows(examples: Path | None) -> list[dict]:
     return rows
 
 
+def _made(folder: Path, no_proof: bool, write: Callable[[Callable[[int, int], None]], list[Path]],
+          prove: Callable[[Callable[[str], None]], dict[str, Any]]) -> tuple[list[Path], dict[str, Any]]:
+    """The files of an export and its proof."""
+    from mlxtutor.export.export_folder import alone_in, unproved
+
+    with alone_in(folder):
+        files = _written(write)
+        if no_proof:
+            return files, unproved(folder, "--no-proof")
+        with console.err.status("proving that it is the same model") as status:
+            return files, prove(lambda stage: status.update(f"proving that it is the same model: {stage}"))
+
+
 def _written(write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[Path]:
     """Run a writer with a bar on stderr once there is something to show."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -193,15 +202,6 @@ def _written(write: Callable[[Callable[[int, int], None]], list[Path]]) -> list[
         return write(update)
     finally:
         bar.stop()
-
-
-def _proved(folder: Path, no_proof: bool, prove: Callable[[Callable[[str], None]], dict[str, Any]]) -> dict[str, Any]:
-    from mlxtutor.export.export_folder import unproved
-
-    if no_proof:
-        return unproved(folder, "--no-proof")
-    with console.err.status("proving that it is the same model") as status:
-        return prove(lambda stage: status.update(f"proving that it is the same model: {stage}"))
 
 
 def _push(folder: Path, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.export_folder import keep_proof, replacing, workplace
 from mlxtutor.export.file_check import Link, check_adapter
-from mlxtutor.export.gguf_file import Description
+from mlxtutor.export.gguf_file import Description, Progress
 from mlxtutor.export.hf_directory import DTYPES, KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.modelfile import FILE_NAME
@@ -43,7 +43,6 @@ from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
-Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
 
@@ -117,11 +116,15 @@ def _sources(ref: ModelRef) -> list[str]:
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
     """One GGUF file in the folder."""
     check_type(kind, export.source)
-    name = f"{export.ref.name}-{kind}.gguf"
+    name = _gguf_name(export, kind)
     with replacing(folder, [glob.escape(name), README], {**export.origin, "type": kind}) as work:
         written = [write_gguf(export.source, work / name, kind, _description(export), progress),
                    write_page(work, export.id, export.source, f"llama-cli -m {shlex.quote(name)} -cnv")]
     return _in(folder, written)
+
+
+def _gguf_name(export: Export, kind: str) -> str:
+    return f"{export.ref.name}-{kind}.gguf"
 
 
 def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progress | None = None) -> list[Path]:
@@ -176,9 +179,9 @@ def check_provable(export: Export, kind: str) -> None:
                          "or --no-proof)")
 
 
-def prove_gguf(export: Export, path: Path, kind: str, report: Report) -> dict[str, Any]:
+def prove_gguf(export: Export, folder: Path, kind: str, report: Report) -> dict[str, Any]:
     """proof.json of one GGUF file, written beside it. report: told what is looked at."""
-    return _prove(export, Product(path, kind), report)
+    return _prove(export, Product(folder / _gguf_name(export, kind), kind), report)
 
 
 def prove_ollama(export: Export, folder: Path, kind: str, plan: Folder, report: Report) -> dict[str, Any]:

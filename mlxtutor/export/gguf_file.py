@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +17,8 @@ from mlxtutor.export.architectures import BLOCK_NAMES, LAYER, OUTER_NAMES, Shape
 from mlxtutor.export.quantisation import FILE_TYPES, encode, encoded_size, gguf_module, tensor_type
 from mlxtutor.export.vocabulary import Vocabulary
 from mlxtutor.files import open_atomic
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Model:
     plans: list[TensorPlan]
     vocabulary: Vocabulary
     rows: Callable[[TensorPlan], Iterator[np.ndarray]]
-    description: Description = field(default_factory=lambda: Description("model"))
+    description: Description
     where: str = "the model"
 
 
-def write_model(path: Path, model: Model, kind: str, progress: Callable[[int, int], None] | None = None) -> None:
-    """Write the file; it is whole when this returns. progress(bytes done, bytes in all). Raises TutorError before the first byte."""
+def write_model(path: Path, model: Model, kind: str, progress: Progress | None = None) -> None:
+    """Write the file; it is whole when this returns. Raises TutorError before the first byte."""
     gguf = gguf_module()
     writer = gguf.GGUFWriter(None, model.shape.architecture.gguf)
     _describe(writer, model.description)

@@ -55,7 +55,7 @@ def push(
     check_name(name)
     server = read_host(host)
     modelfile = load(folder / FILE_NAME)
-    version = str(_json(server, "GET", "/api/version").get("version", ""))
+    version = check_running(host)
     warnings = _warnings(version, modelfile)
     for warning in warnings:
         report(f"warning: {warning}", 0, 0)

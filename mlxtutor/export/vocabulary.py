@@ -56,23 +56,26 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], ba
 
     base: the model's own directory, where the tokenizer lies elsewhere; what ends its answers is said there.
     """
-    settings = read_json(directory / "tokenizer_config.json") if (directory / "tokenizer_config.json").is_file() else {}
+    settings, document = _read_if_there(directory / "tokenizer_config.json"), _read_if_there(directory / "tokenizer.json")
     if (directory / "tokenizer.model").is_file():
         tokens, types, scores, prefix = _sentencepiece(directory)
         model, pre, normalisation = "llama", "default", ""
         merges: list[str] = []
     else:
-        document = read_json(directory / "tokenizer.json")
         tokens, merges = _byte_level(document, directory)
         types, scores, prefix = [NORMAL] * len(tokens), [], False
         model, pre, normalisation = "gpt2", _rule(document, directory), _normalisation(document, directory)
-    added = _added_tokens(directory, settings)
+    added = _added_tokens(directory, document, settings)
     _place(added, tokens, types, scores, directory, vocab_size, model)
     ends = _ends(base or directory, config, vocab_size)
     special = _special_ids(directory, settings, tokens, ends)
     return Vocabulary(model, pre, tuple(tokens), tuple(types), tuple(scores), tuple(merges), special,
-                      tuple(sorted({special["eos"], special["eot"], *ends})), _adds_bos(directory, settings, special), prefix,
+                      tuple(sorted({special["eos"], special["eot"], *ends})), _adds_bos(directory, document, settings, special), prefix,
                       _chat_template(directory, settings), normalisation)
+
+
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _sentencepiece(directory: Path) -> tuple[list[str], list[int], list[float], bool]:
@@ -103,6 +106,8 @@ def _sentencepiece(directory: Path) -> tuple[list[str], list[int], list[float], 
 
 def _byte_level(document: dict[str, Any], directory: Path) -> tuple[list[str], list[str]]:
     """Tokens by id (holes are empty) and merges of a tokenizer.json."""
+    if not document:
+        raise TutorError(f"{directory}: no tokenizer.json and no tokenizer.model (put the model's own tokenizer there)")
     where, model = f"{directory}/tokenizer.json", document.get("model")
     decoder = json.dumps(document.get("decoder"))
     kind = model.get("type") if isinstance(model, dict) else model
@@ -155,19 +160,15 @@ def _steps(document: dict[str, Any], key: str, of_sequence: str, directory: Path
     return steps
 
 
-def _added_tokens(directory: Path, settings: dict[str, Any]) -> dict[int, tuple[str, bool]]:
+def _added_tokens(directory: Path, document: dict[str, Any], settings: dict[str, Any]) -> dict[int, tuple[str, bool]]:
     """Added tokens by id: text, and whether it is special."""
-    found: list[Any] = []
-    if (directory / "tokenizer.json").is_file():
-        listed = read_json(directory / "tokenizer.json").get("added_tokens") or []
-        if not isinstance(listed, list) or not all(isinstance(token, dict) and is_whole(token.get("id")) for token in listed):
-            raise wrong(f"{directory}/tokenizer.json", "added_tokens", listed, "a list of objects with id and content")
-        found += [(token["id"], token) for token in listed]
+    listed = document.get("added_tokens") or []
+    if not isinstance(listed, list) or not all(isinstance(token, dict) and is_whole(token.get("id")) for token in listed):
+        raise wrong(f"{directory}/tokenizer.json", "added_tokens", listed, "a list of objects with id and content")
     mapped = settings.get("added_tokens_decoder") or {}
-    where = f"{directory}/tokenizer_config.json"
     if not isinstance(mapped, dict) or not all(at.isdecimal() and len(at) < 10 for at in mapped):
-        raise wrong(where, "added_tokens_decoder", mapped, "an object, ids to tokens")
-    found += [(int(at), token) for at, token in mapped.items()]
+        raise wrong(f"{directory}/tokenizer_config.json", "added_tokens_decoder", mapped, "an object, ids to tokens")
+    found: list[tuple[int, Any]] = [*((token["id"], token) for token in listed), *((int(at), token) for at, token in mapped.items())]
     for at, token in found:
         if not isinstance(token, dict) or not isinstance(token.get("content"), str):
             raise wrong(str(directory), f"the added token {at}", token, "an object with its text as content")
@@ -220,9 +221,8 @@ def _named(directory: Path, settings: dict[str, Any], role: str) -> str | None:
 
 def _ends(directory: Path, config: dict[str, Any], vocab_size: int) -> list[int]:
     """Ids that end an answer, each once."""
-    path = directory / "generation_config.json"
     ends: list[int] = []
-    for name, source in ((path.name, read_json(path) if path.is_file() else {}), ("config.json", config)):
+    for name, source in ("generation_config.json", _read_if_there(directory / "generation_config.json")), ("config.json", config):
         found = source.get("eos_token_id")
         listed = found if isinstance(found, list) else [] if found is None else [found]
         if not all(is_whole(end, high=vocab_size - 1) for end in listed):
@@ -231,13 +231,13 @@ def _ends(directory: Path, config: dict[str, Any], vocab_size: int) -> list[int]
     return list(dict.fromkeys(ends))
 
 
-def _adds_bos(directory: Path, settings: dict[str, Any], special: dict[str, int]) -> bool:
+def _adds_bos(directory: Path, document: dict[str, Any], settings: dict[str, Any], special: dict[str, int]) -> bool:
     """Whether the source's tokenizer puts a BOS before every text."""
     if "add_bos_token" in settings:
         return bool(settings["add_bos_token"]) and "bos" in special
-    if not (directory / "tokenizer.json").is_file():
+    if not document:
         return "bos" in special  # SentencePiece models of Llama, Mistral and Gemma: their tokenizers add it
-    template = json.dumps(read_json(directory / "tokenizer.json").get("post_processor") or {})
+    template = json.dumps(document.get("post_processor"))
     return "bos" in special and json.dumps(_named(directory, settings, "bos")) in template
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import write_mlx, write_peft
 from mlxtutor.export.architectures import metadata, rope_factors
-from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_model
+from mlxtutor.export.gguf_file import Description, Model, Progress, write_adapter, write_model
 from mlxtutor.export.quantisation import K_QUANTS, TYPES, gguf_module, tensor_type
 from mlxtutor.export.source import Source, check_rounding
 
@@ -21,7 +21,6 @@ ADAPTER_FORMATS = ("peft", "mlx", "gguf")
 SUPER_BLOCK = 256  # values of a k-quant's block: narrower rows would be stored otherwise without a word
 QUANTISER = "llama-quantize"
 FOR_QUANTISER = "f16"
-Progress = Callable[[int, int], None]
 
 
 def check_type(kind: str, source: Source) -> None:
