@@ -124,7 +124,8 @@ def damage(base, what):
 
 
 @pytest.mark.parametrize("what, message", [
-    ("rope", "rope scaling 'dynamic' can't be exported"), ("llama3", "the llama3 rope scaling: original_max_position_embeddings missing; low_freq_factor missing"),
+    ("rope", "rope scaling 'dynamic' can't be exported"),
+    ("llama3", "the llama3 rope scaling: original_max_position_embeddings missing; low_freq_factor missing"),
     ("nan", "not finite"), ("overflow", "does not fit float16")])
 def test_a_refused_export_leaves_the_earlier_one(tutor, base, tmp_path, what, message):
     source = shutil.copytree(base, tmp_path / "source")
