@@ -61,6 +61,14 @@ def join_examples(items: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Exam
                     np.concatenate([np.asarray(mask, bool) for _, mask in items]), starts)
 
 
+def concatenate(parts: Sequence[Examples]) -> Examples:
+    """All examples of the parts, in order."""
+    ends = np.cumsum([0, *(len(part.tokens) for part in parts)])
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends)]
+    return Examples(np.concatenate([part.tokens for part in parts]), np.concatenate([part.mask for part in parts]),
+                    np.concatenate([*starts, ends[-1:]]))
+
+
 def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:
     """Best-fit decreasing: indices of examples per row. Nothing is dropped; an example longer than capacity gets a row of its own."""
     open_rows: list[tuple[int, int]] = []  # (room left, row), sorted
