@@ -97,7 +97,7 @@ class Kernels:
         return out
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> float:
-        """Summed nats; the logits (N, V) become their gradient. targets: (N,) int32."""
+        """Summed nats; the logits (N, V) become their gradient. targets: (N,) int32, below 0 for rows that don't count."""
         return float(self._call("cross_entropy", logits, targets, *logits.shape))
 
 

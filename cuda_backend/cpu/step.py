@@ -1,7 +1,11 @@
 """Loss and gradients of packed rows on the CPU, written out: matrix products by torch, all else by `kernels`.
 
 What autograd does for the same model (the tests compare the two), without its bookkeeping and its passes over memory. Residual stream
-and sums are float32, products in the model's dtype. N: the positions of B rows of T; M: those that count towards the loss.
+and sums are float32, products in the model's dtype. N: the positions of B rows of T; M: those that count towards the loss, and a few
+that don't.
+
+torch compiles a matrix product for each shape that it hasn't met lately, which takes ten times as long as the product: so rows are
+padded to few lengths, and M to few counts.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from mlxtutor.config import ModelConfig
 from mlxtutor.datasets.batch import Batch
 
 Gradients = dict[str, Tensor]
+LENGTH_STEP, COUNT_STEP = 16, 64
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ class AttentionPass:
         H, K, D, N = config.num_heads, config.num_kv_heads, config.head_dim, len(self.x)
         d_out_proj, d_out = rounded.T @ self.out, rounded @ weights.out
         if self.rows is not None:
-            d_out = d_out.new_zeros(N, H * D).index_copy_(0, self.rows, d_out)
-            total = total.new_zeros(N, total.shape[1]).index_copy_(0, self.rows, total)
+            d_out = d_out.new_zeros(N, H * D).index_add_(0, self.rows, d_out)
+            total = total.new_zeros(N, total.shape[1]).index_add_(0, self.rows, total)
         d_out = d_out.view(N, H, D).transpose(0, 1).reshape(H * B, T, D)
         d_scores = torch.bmm(d_out, self.v.transpose(1, 2))
         self.kernels.softmax_back(d_scores, self.shares, self.shared.first, self.scale)
@@ -154,12 +159,20 @@ class MLPPass:
         return total, rounded, {"mlp.gate_proj": gate, "mlp.up_proj": up, "mlp.down_proj": d_down, "post_attention_layernorm": d_norm}
 
 
+def _counted(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Positions that count towards the loss and their targets, (M,) each; a position to fill up with has the target -1."""
+    rows = np.flatnonzero(batch.mask)
+    more = -len(rows) % COUNT_STEP
+    targets = np.pad(batch.targets.reshape(-1)[rows].astype(np.int32), (0, more), constant_values=-1)
+    return torch.from_numpy(np.pad(rows, (0, more))), torch.from_numpy(targets)
+
+
 @torch.no_grad()
 def gradients(model: Model, kernels: Kernels, weights: StepWeights, batch: Batch) -> tuple[float, int, list[Tensor]]:
     """Summed nats, number of targets, and a gradient a parameter in the order of model.parameters()."""
+    batch = batch.padded(LENGTH_STEP)
     config, shared = model.config, Rows(model.config, batch)
-    tokens, rows = torch.from_numpy(batch.inputs).flatten().long(), torch.from_numpy(np.flatnonzero(batch.mask))
-    targets = torch.from_numpy(batch.targets).flatten()[rows].int()
+    tokens, (rows, targets) = torch.from_numpy(batch.inputs).flatten().long(), _counted(batch)
     passes: list[AttentionPass | MLPPass] = []
     for layer in weights.layers:
         passes.append(AttentionPass(kernels, layer, shared, rows if layer is weights.layers[-1] else None))
@@ -179,4 +192,4 @@ def gradients(model: Model, kernels: Kernels, weights: StepWeights, batch: Batch
         total, rounded, layer_gradients = one.backward(total, rounded)
         found.update({f"layers.{index // 2}.{name}.weight": value for name, value in layer_gradients.items()})
     found["embed_tokens.weight"] = d_embedding.index_add_(0, tokens, total)
-    return loss, len(rows), [found[name] for name, _ in model.named_parameters()]
+    return loss, int(batch.mask.sum()), [found[name] for name, _ in model.named_parameters()]

@@ -185,11 +185,12 @@ void swiglu_back(const real *restrict gradient, const real *restrict x, size n, 
         }
 }
 
-/* Summed cross-entropy in nats of logits (n, v); the logits become their gradient. */
+/* Summed cross-entropy in nats of logits (n, v); the logits become their gradient. A target below 0 counts for nothing. */
 double cross_entropy(real *restrict logits, const int32_t *restrict targets, size n, size v) {
     float line[v];
     double sum = 0;
     for (size i = 0; i < n; i++, logits += v) {
+        if (targets[i] < 0) { memset(logits, 0, v * sizeof *logits); continue; }
         float top = -INFINITY, total = 0;
         #pragma omp simd reduction(max : top)
         for (size j = 0; j < v; j++) {

@@ -44,6 +44,14 @@ class Batch:
         """Some of the rows."""
         return Batch(self.inputs[rows], self.targets[rows], self.mask[rows], self.segments[rows], self.positions[rows])
 
+    def padded(self, multiple: int) -> Batch:
+        """The rows made longer, up to a multiple: few lengths, where each new one costs time."""
+        more = -self.inputs.shape[1] % multiple
+        if not more:
+            return self
+        return Batch(*(np.pad(array, ((0, 0), (0, more)))
+                       for array in (self.inputs, self.targets, self.mask, self.segments, self.positions)))
+
     def split(self, parts: int) -> list[Batch]:
         """The rows in `parts` of about equal size; whole where it has fewer rows than that."""
         if parts < 2 or len(self.inputs) < parts:
