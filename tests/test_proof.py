@@ -16,6 +16,7 @@ from mlxtutor.export.gguf_file import Description, Model, write_adapter, write_m
 from mlxtutor.export.merge_check import prove_merged
 from mlxtutor.export.ollama_folder import plan_folder
 from mlxtutor.export.proof import Product, Settings, prove
+from mlxtutor.export.samples import problem_chats
 from mlxtutor.export.source import Source, open_source
 
 pytest.importorskip("gguf")
@@ -42,6 +43,19 @@ def proved(source, path, **more):
 
 def problems(proof):
     return {link["name"]: link["problem"] for link in proof["links"] if link["problem"]}
+
+
+@pytest.mark.parametrize("kind", checkpoints.KINDS)
+def test_prompts_that_are_tried_by_default(kind, tmp_path, monkeypatch):
+    """Among them are chats with a system text, which the templates of mistral and gemma refuse."""
+    monkeypatch.setattr("mlxtutor.export.proof.ANSWER_TOKENS", 2)
+    monkeypatch.setattr("mlxtutor.export.likeness.POSITIONS", 2)
+    settings = dataclasses.replace(Settings(), texts=8)
+    assert any(message["role"] == "system" for chat in problem_chats(settings.prompts) for message in chat)
+    source = open_source(checkpoints.make(kind, tmp_path / "base"))
+    proof = prove(source, Product(written(source, tmp_path / "m.gguf"), "f32"), settings)
+    assert proof["passed"], problems(proof)
+    assert prove_merged(source, source, settings)["passed"]
 
 
 def test_template_changed(made, tmp_path):

@@ -171,11 +171,10 @@ def _model_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenize
 
 def held_out(source: Source, tokenizer: SourceTokenizer, n: int, context: int) -> list[list[int]]:
     """n problems of the suite as prompts."""
-    chats = problem_chats(n)
     if source.vocabulary.chat_template:
-        found = [tokenizer.encode_chat(chat) for chat in chats]
+        found = [tokenizer.encode_chat(chat) for chat in problem_chats(n, system=_takes_system(tokenizer))]
     else:
-        found = [tokenizer.encode(chat[-1]["content"]) for chat in chats]
+        found = [tokenizer.encode(chat[-1]["content"]) for chat in problem_chats(n)]
     return [ids[-(context // 2):] for ids in found]
 
 
