@@ -51,10 +51,10 @@ def _probabilities(source: Source, merged: Source, kind: str, settings: Settings
     limits = tolerance(kind, reference.dtype, source.shape.layers)
     likeness = alike(wanted, _everywhere(load_reference(merged), prompts))
     figures: dict[str, Any] = {**dataclasses.asdict(likeness), "prompts": len(prompts), "tolerance": dataclasses.asdict(limits)}
-    if not source.adapter:
+    if not source.adapter or likeness.source_broken or likeness.export_broken:
         return Link("probabilities", too_far(likeness, limits), figures)
     effect = alike(wanted, _everywhere(load_reference(Source(source.base, None, None)), prompts)).kl
-    lost = likeness.kl > STRENGTH * effect and likeness.kl > limits.kl
+    lost = not likeness.kl <= max(STRENGTH * effect, limits.kl)
     problem = f"{likeness.kl:.2g} nats from base and adapter, which are {effect:.2g} from the base: the adapter is lost in part"
     return Link("probabilities", problem if lost else "", {**figures, "adapter_kl": effect})
 

@@ -7,6 +7,7 @@ template, what ends an answer, and above all of them the probabilities and answe
 from __future__ import annotations
 
 import dataclasses
+import math
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,9 +74,16 @@ def prove(source: Source, product: Product, settings: Settings, extra: Callable[
 
 
 def document(links: list[Link], **more: Any) -> dict[str, Any]:
-    """proof.json: passed, what is broken, and each link with what was measured."""
+    """proof.json: passed, what is broken, and each link with what was measured; None for what isn't a finite number."""
     broken = [link.name for link in links if link.problem]
-    return {"passed": not broken, "broken": broken, **more, "links": [dataclasses.asdict(link) for link in links]}
+    return {"passed": not broken, "broken": broken, **more, "links": [_finite(dataclasses.asdict(link)) for link in links]}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, product: Product, n: int) -> Iterator[Link]:
