@@ -10,6 +10,7 @@ import pytest
 from sentencepiece import SentencePieceProcessor
 
 from mlxtutor.errors import TutorError
+from mlxtutor.export.hf_directory import write_hf
 from mlxtutor.export.source import open_source
 from mlxtutor.export.source_tokenizer import SourceTokenizer
 
@@ -83,3 +84,21 @@ def test_other_tokens_than_the_bases_are_refused(kind, made, tmp_path):
     (adapter / "tokenizer.json").write_text(json.dumps(document))
     with pytest.raises(TutorError, match=r"1 of its tokenizer's tokens are not those of .*, first id \d+ with '<\|mine\|>' for '"):
         open_source(adapter, base)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("with_tokenizer", [True, False])
+def test_the_merged_directory_has_the_template_that_counts(kind, with_tokenizer, made, tmp_path):
+    """transformers takes a chat_template.jinja before the one in tokenizer_config.json, whichever directory it came from."""
+    transformers = pytest.importorskip("transformers")
+    base, adapter = shutil.copytree(made[kind][0], tmp_path / "base"), shutil.copytree(made[kind][1], tmp_path / "adapter")
+    (base / "chat_template.jinja").write_text("the base's")
+    settings = json.loads((base / "tokenizer_config.json").read_text()) if with_tokenizer else {}
+    (adapter / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": OWN}))
+    if with_tokenizer:
+        shutil.copy(base / ("tokenizer.json" if kind == "qwen2" else "tokenizer.model"), adapter)
+    source = open_source(adapter, base)
+    write_hf(source, tmp_path / "out", "float32")
+    assert open_source(tmp_path / "out").vocabulary == source.vocabulary and source.chat_template == OWN
+    if kind == "qwen2":
+        assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == OWN
