@@ -149,17 +149,6 @@ def test_one_number_changed(made, tmp_path):
     assert found["tensors"] == "blk.0.attn_output.weight is not the source's" and "probabilities" in found
 
 
-def test_a_merged_directory_that_lost_its_adapter(made, tmp_path):
-    from mlxtutor.export.hf_directory import write_hf
-
-    source = open_source(made["adapter"], made["qwen2"])
-    write_hf(source, tmp_path / "good", "float32")
-    write_hf(Source(source.base, None, None), tmp_path / "lost", "float32")
-    assert prove_merged(source, open_source(tmp_path / "good"), FEW)["passed"]
-    found = problems(prove_merged(source, open_source(tmp_path / "lost"), FEW))
-    assert "not base and adapter together" in found["tensors"] and "the adapter is lost" in found["probabilities"]
-
-
 @pytest.mark.parametrize("changes, link", [
     ({"system": None}, "modelfile"), ({"system": "Calculator: on"}, "modelfile"), ({"template": "{{ .Prompt }}"}, "ollama template"),
     ({"parameters": (("temperature", "2"),)}, "stop"), ({"messages": (("user", "a"),)}, "modelfile")])

@@ -22,6 +22,7 @@ SHARD_BYTES = 4 << 30
 TEMPLATE_FILE, SETTINGS_FILE, GENERATION_FILE = "chat_template.jinja", "tokenizer_config.json", "generation_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", SETTINGS_FILE, "special_tokens_map.json", TEMPLATE_FILE, "added_tokens.json",
                    "vocab.json", "merges.txt")
+QUANTISED_KEYS, DTYPE_KEYS = ("quantization", "quantization_config"), ("torch_dtype", "dtype")  # of config.json: written anew
 KEPT_FILES = (GENERATION_FILE, *TOKENIZER_FILES)
 Progress = Callable[[int, int], None]
 
@@ -44,7 +45,7 @@ def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None
     """Write it, a few rows in memory at a time; gives the files. dtype: one that check_dtype has let pass."""
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_shards(source, folder, DTYPES[dtype], progress)
-    config = {key: value for key, value in source.base.config.items() if key not in ("quantization", "quantization_config", "dtype")}
+    config = {key: value for key, value in source.base.config.items() if key not in (*QUANTISED_KEYS, *DTYPE_KEYS)}
     write_atomic(folder / "config.json", (json.dumps({**config, "torch_dtype": dtype}, indent=2) + "\n").encode())
     files.append(folder / "config.json")
     for name, data in kept_files(source).items():

@@ -89,7 +89,7 @@ def alike(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> Likeness
         kls.append(float((np.exp(ours[counted]) * (ours - theirs)[counted]).sum()))
         same.append(int(ours.argmax()) == int(theirs.argmax()))
     if not same:
-        return Likeness(len(wanted), *4 * [math.nan], *broken)
+        return Likeness(len(wanted), math.nan, math.nan, math.nan, math.nan, *broken)
     joined = np.concatenate(differences)
     return Likeness(len(wanted), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)), *broken)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxtutor.errors import TutorError
 from mlxtutor.export import engine as llama
 from mlxtutor.export.file_check import Link, check_file
 from mlxtutor.export.go_render import render as render_go
@@ -92,7 +91,7 @@ def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer
     if source.vocabulary.chat_template:
         form = source.vocabulary.normalisation
         chats = [[{**message, "content": _normalised(message["content"], form)} for message in chat]
-                 for chat in random_chats(n, system=_takes_system(tokenizer))]
+                 for chat in random_chats(n, system=tokenizer.takes_system())]
         yield _templates(engine, tokenizer, chats)
         yield _bos(engine, tokenizer, chats)
         if product.modelfile and product.modelfile.template:
@@ -111,13 +110,6 @@ def _tokens(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, n:
 def _normalised(text: str, form: str) -> str:
     """The text as the source's tokenizer would make it; llama.cpp doesn't normalise, so what is normalised already must agree."""
     return unicodedata.normalize(form, text) if form else text  # type: ignore[arg-type]
-
-
-def _takes_system(tokenizer: SourceTokenizer) -> bool:
-    try:
-        return "%system%" in tokenizer.render([{"role": "system", "content": "%system%"}, {"role": "user", "content": "?"}])
-    except TutorError:
-        return False
 
 
 def _templates(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[list[dict]]) -> Link:
@@ -180,7 +172,7 @@ def _model_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenize
 def held_out(source: Source, tokenizer: SourceTokenizer, n: int, context: int) -> list[list[int]]:
     """n problems of the suite as prompts."""
     if source.vocabulary.chat_template:
-        found = [tokenizer.encode_chat(chat) for chat in problem_chats(n, system=_takes_system(tokenizer))]
+        found = [tokenizer.encode_chat(chat) for chat in problem_chats(n, system=tokenizer.takes_system())]
     else:
         found = [tokenizer.encode(chat[-1]["content"]) for chat in problem_chats(n)]
     return [ids[-(context // 2):] for ids in found]

@@ -32,6 +32,13 @@ class SourceTokenizer:
         template, token = settings + (self.vocabulary.chat_template or ""), self.vocabulary.token
         return render_jinja(template, messages, token("bos"), token("eos"), clock=clock)
 
+    def takes_system(self) -> bool:
+        """Whether the template has a place for a system text."""
+        try:
+            return "%system%" in self.render([{"role": "system", "content": "%system%"}, {"role": "user", "content": "?"}])
+        except TutorError:
+            return False
+
 
 def read_tokens(directory: Path) -> dict[int, str]:
     """The tokens by id of a directory's tokenizer, added ones included; empty where it has none that is read here."""
