@@ -87,6 +87,26 @@ def test_another_set_of_tensors(change, made, tmp_path):
     assert "1 tensors are not base" in problems(open_source(base), changed(tmp_path / "out", change))["tensors"]
 
 
+def test_an_unknown_architecture_with_all_but_the_outer_rows_lost(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=300, n_positions=64)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "base")
+    changed(tmp_path / "base", lambda weights: weights.update(scale=np.array(3, np.float32)))  # of no dimension
+    source = open_source(tmp_path / "base")
+    write_hf(source, tmp_path / "out", "float32")
+    assert not problems(source, tmp_path / "out")
+
+    def change(weights):
+        for name, values in weights.items():
+            if values.ndim > 1:
+                values[1:-1] = 0
+
+    shutil.copytree(tmp_path / "out", tmp_path / "scalar")
+    scalar = changed(tmp_path / "scalar", lambda weights: weights.update(scale=np.array(2, np.float32)))
+    assert problems(source, scalar) == {"tensors": "1 tensors are not base and adapter together, first scale"}
+    assert "transformer.h.0." in problems(source, changed(tmp_path / "out", change))["tensors"]
+
+
 @pytest.mark.parametrize("name, content, links", [
     ("tokenizer.json", "{}", {"files", "tokenizer"}), ("tokenizer.json", "{", {"files", "tokenizer"}),
     ("tokenizer_config.json", {"chat_template": "BROKEN"}, {"files", "vocabulary", "template"}),

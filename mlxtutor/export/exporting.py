@@ -177,7 +177,7 @@ def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> di
     if form == "gguf":
         alone = Source(export.source.base, None, None)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            kind = "f32" if export.source.base.dtype("model.embed_tokens.weight") == "F32" else "f16"
+            kind = "f32" if export.source.dtype == "F32" else "f16"
             base = write_gguf(alone, Path(work) / BASE_FILE, kind, describe("base", 0, {}))
             proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:

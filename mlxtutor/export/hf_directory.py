@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 def default_dtype(source: Source) -> str:
     """What the base is stored in."""
-    return STORED_AS[source.base.dtype("model.embed_tokens.weight")]
+    return STORED_AS[source.dtype]
 
 
 def check_dtype(source: Source, dtype: str) -> None:

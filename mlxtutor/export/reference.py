@@ -76,7 +76,7 @@ def load_reference(source: Source) -> Reference:
             mx.eval(model.parameters())
     size = 4 * sum(math.prod(shape) for shape in source.base.shapes.values())
     quantised = bool(source.base.config.get("quantization"))
-    dtype = source.base.dtype("model.embed_tokens.weight")
+    dtype = source.dtype
     if not quantised and size < FLOAT32_SHARE * memory_bytes()["available"]:
         model.update(tree_map(lambda v: v.astype(mx.float32) if mx.issubdtype(v.dtype, mx.floating) else v, model.parameters()))
         dtype = "F32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -47,6 +48,12 @@ class Source:
         own = read_chat_template(self.adapter_directory) if self.adapter_directory else None
         return own if own is not None else read_chat_template(self.directory)
 
+    @property
+    def dtype(self) -> str:
+        """What the largest tensor is stored in, as safetensors names it."""
+        shapes = self.base.shapes
+        return self.base.dtype(max(shapes, key=lambda name: math.prod(shapes[name]))) if shapes else "F32"
+
     @cached_property
     def shape(self) -> Shape:
         return read_shape(self.base.config, str(self.directory))
@@ -68,8 +75,8 @@ class Source:
 
     def chunks(self, name: str, read: Callable[[str, int, int], np.ndarray] | None = None) -> Iterator[np.ndarray]:
         """All of it, in runs of whole rows of about CHUNK values. read: instead of `rows`."""
-        shape, read = self.base.shapes[name], read or self.rows
-        step = max(1, CHUNK // max(1, int(np.prod(shape[1:]))))
+        shape, read = self.base.shapes[name] or (1,), read or self.rows  # a scalar is a row of its own
+        step = max(1, CHUNK // max(1, math.prod(shape[1:])))
         for start in range(0, shape[0], step):
             yield read(name, start, min(shape[0], start + step))
 
