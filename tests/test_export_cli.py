@@ -227,19 +227,6 @@ def test_proof_json_is_json_for_others(tutor, model, few, tmp_path):
     json.loads((tmp_path / "out/proof.json").read_text(), parse_constant=refuse)
 
 
-def test_k_quants_by_llama_quantize(tutor, few, tmp_path, monkeypatch):
-    """A stand-in that stores what llama-quantize would store otherwise: the way of the files, and that the proof can pass."""
-    base = checkpoints.make("llama", tmp_path / "base", hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64)
-    fake = tmp_path / "bin/llama-quantize"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\ntest \"$3\" = Q4_K_M && cp \"$1\" \"$2\"\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    code, _, err = tutor("export", "gguf", base, "--type", "q4_k_m", "--out", tmp_path / "out")
-    assert code == 0, err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "base-q4_k_m.gguf", "proof.json"]
-
-
 @pytest.mark.parametrize("change, message", [
     ({"init_lora_weights": "pissa_niter_4"}, "changes the base's weights"), ({"r": None}, "r is None"), ({"r": 0}, "r is 0"),
     ({"layer_replication": [[0, 1]]}, "layer_replication"), ({"r": 7}, "says rank 7"),
