@@ -164,6 +164,14 @@ def test_what_the_modelfile_says(made, tmp_path, changes, link):
     assert link in found
 
 
+@pytest.mark.parametrize("messages, broken", [
+    ((("user", "a"), ("assistant", "b")), set()), ((("user", "a"),), {"ollama template"})])  # Ollama joins two questions to one
+def test_messages_of_the_modelfile(messages, broken, made, tmp_path):
+    source = open_source(made["qwen2"])
+    planned = dataclasses.replace(plan_folder(source, "tiny", "Ask.").modelfile, messages=messages)
+    assert set(problems(proved(source, written(source, tmp_path / "m.gguf"), modelfile=planned, planned=planned))) == broken
+
+
 @pytest.mark.parametrize("change", ["types", "scores", "merges", "tokens"])
 def test_one_entry_of_the_vocabulary(change, made, tmp_path):
     source = open_source(made["qwen2"] if change != "scores" else checkpoints.make("gemma", tmp_path / "gemma"))

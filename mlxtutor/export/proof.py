@@ -137,12 +137,17 @@ def _bos(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[list[dict
 
 
 def _go_template(engine: llama.Engine, tokenizer: SourceTokenizer, modelfile: Modelfile, chats: list[list[dict]]) -> Link:
-    """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM before it where it has none, has the source's ids."""
-    rendered = [render_go(modelfile.template or "", chat, system=modelfile.system or "") for chat in chats]
-    wanted = [tokenizer.encode(tokenizer.render(with_system(chat, modelfile.system or ""), NOT_THINKING, clock=False)) for chat in chats]
+    """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM and MESSAGEs before it, has the source's ids.
+
+    With MESSAGEs, of chats without a system text of their own, which Ollama puts behind them.
+    """
+    system, examples = modelfile.system or "", [{"role": role, "content": text} for role, text in modelfile.messages]
+    asked = [chat for chat in chats if not examples or chat[0]["role"] != "system"]
+    rendered = [render_go(modelfile.template or "", chat, system=system, examples=examples) for chat in asked]
+    wanted = [tokenizer.encode(tokenizer.render(with_system([*examples, *chat], system), NOT_THINKING, clock=False)) for chat in asked]
     wrong = [ids for ids, right in zip(engine.map(engine.tokenize_whole, rendered), wanted) if ids != right]
-    problem = f"{len(wrong)} of {len(chats)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
-    return Link("ollama template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
+    problem = f"{len(wrong)} of {len(asked)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
+    return Link("ollama template", problem, {"chats": len(asked), "equal": len(asked) - len(wrong)})
 
 
 def _modelfile(product: Product) -> Iterator[Link]:
