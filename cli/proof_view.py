@@ -16,7 +16,7 @@ def print_proof(proof: dict[str, Any]) -> None:
         return
     rows = [row for link in proof["links"] for row in _rows(link)]
     if not any(link["name"] == "suite" for link in proof["links"]):
-        rows.append(["suite", "not asked", ""])
+        rows.append(["suite", "not asked", proof.get("suite", "").removeprefix("not asked: ")])
     console.out.print(console.table(f"proof, {proof['engine']}", ["link", "", "measured"], rows))
 
 
