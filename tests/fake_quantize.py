@@ -1,6 +1,6 @@
 """A stand-in for llama-quantize: matrices as Q4_K by the simplest rule, which llama.cpp reads as its own.
 
-    python fake_quantize.py IN OUT [FILE_TYPE] [q4_k | q8_0 | none]      what is quantised, and how
+    python fake_quantize.py IN OUT [FILE_TYPE] [q4_k | q8_0 | none | nan]      what is quantised, and how
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def main() -> None:
         elif how == "q8_0":
             writer.add_tensor(tensor.name, gguf.quants.quantize(values, types.Q8_0), raw_dtype=types.Q8_0)
         else:
-            writer.add_tensor(tensor.name, q4_k(values), raw_dtype=types.Q4_K)
+            broken = how == "nan" and tensor.name == "blk.0.ffn_up.weight"  # scales of NaN
+            writer.add_tensor(tensor.name, q4_k(values) | np.uint8(255 * broken), raw_dtype=types.Q4_K)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

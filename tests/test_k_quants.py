@@ -42,7 +42,7 @@ def test_k_quants_by_llama_quantize(quantised, tmp_path):
 @pytest.mark.parametrize("command, message", [
     ('cp "$1" "$2"', "metadata: general.file_type is 1, not 15; tensors: token_embd.weight is not the source's"),
     (QUANTISE + " 14", "metadata: general.file_type is 14, not 15"), (QUANTISE + " 15 none", "tensors: token_embd.weight is not"),
-    (QUANTISE + " 15 q8_0", "tensors: no tensor is Q4_K"),
+    (QUANTISE + " 15 q8_0", "tensors: no tensor is Q4_K"), (QUANTISE + " 15 nan", "tensors: blk.0.ffn_up.weight is not the source's; prob"),
     ('echo "no model at all, but 32 bytes" > "$2"', "not a GGUF file (GGUF magic invalid)")])
 def test_a_file_that_is_no_such_k_quant(quantised, command, message):
     code, err = quantised(command)

@@ -149,7 +149,7 @@ class _Rows:
             ours = self.expected(plan, row, stop, permuted).reshape(-1)
             theirs = quants.dequantize(_bytes(tensor, plan.shape, row, stop).view(np.uint8)[None], tensor.tensor_type).reshape(-1)
             lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
-            if lengths and float(ours @ theirs) / lengths < CLOSE or not lengths and (ours.any() or theirs.any()):
+            if lengths and not float(ours @ theirs) / lengths >= CLOSE or not lengths and (ours.any() or theirs.any()):
                 return False
         return True
 
