@@ -73,7 +73,7 @@ def keep_proof(folder: Path, ref: ModelRef, proof: dict[str, Any]) -> dict[str, 
 
 
 def _write(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
-    write_atomic(folder / PROOF, (json.dumps(proof, ensure_ascii=False, indent=1, default=float) + "\n").encode())
+    write_atomic(folder / PROOF, (json.dumps(proof, ensure_ascii=False, indent=1, default=float, allow_nan=False) + "\n").encode())
     return proof
 
 

@@ -70,7 +70,7 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], ba
     special = _special_ids(base or directory, settings, tokens, config)
     return Vocabulary(model, pre, tuple(tokens), tuple(types), tuple(scores), tuple(merges), special,
                       _all_ends(base or directory, config, special), _adds_bos(directory, settings, special), prefix,
-                      _chat_template(directory, settings), normalisation)
+                      read_chat_template(directory), normalisation)
 
 
 def _sentencepiece(directory: Path) -> tuple[list[str], list[int], list[float], bool]:
@@ -212,12 +212,12 @@ def _adds_bos(directory: Path, settings: dict[str, Any], special: dict[str, int]
     return "bos" in special and json.dumps(named.get("content") if isinstance(named, dict) else named) in template
 
 
-def _chat_template(directory: Path, settings: dict[str, Any]) -> str | None:
+def read_chat_template(directory: Path) -> str | None:
     """The Jinja template, from its own file or the settings; of several named ones, `default`."""
-    path = directory / "chat_template.jinja"
+    path, settings = directory / "chat_template.jinja", directory / "tokenizer_config.json"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    found = settings.get("chat_template")
+    found = read_json(settings).get("chat_template") if settings.is_file() else None
     if isinstance(found, list):
         found = next((item["template"] for item in found if item.get("name") == "default"), None)
     return found
