@@ -16,7 +16,7 @@ def print_proof(proof: dict[str, Any]) -> None:
         return
     rows = [row for link in proof["links"] for row in _rows(link)]
     if not any(link["name"] == "suite" for link in proof["links"]):
-        rows.append(["suite", "not asked", ""])
+        rows.append(["suite", "not asked", proof.get("suite", "").removeprefix("not asked: ")])
     console.out.print(console.table(f"proof, {proof['engine']}", ["link", "", "measured"], rows))
 
 
@@ -42,6 +42,8 @@ def _percent(share: float) -> str:
 def _measured(name: str, figures: dict[str, Any]) -> str:
     if "equal" in figures:
         return f"{figures['equal']} of {figures.get('texts', figures.get('chats'))} have the source's ids"
+    if name == "probabilities" and None in (figures["kl"], figures["max_difference"]):
+        return "not finite"
     if name == "probabilities":
         return f"KL {abs(figures['kl']):.1e} nats, largest difference {figures['max_difference']:.1e}"
     if name == "answers":

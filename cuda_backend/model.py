@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cuda_backend import cpu_ops
 from cuda_backend.cache import LayerCache
 from cuda_backend.device import DTYPES, device
 from cuda_backend.loss import cross_entropy
@@ -45,14 +44,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        if kind == "cpu":
-            return cpu_ops.rms_norm(x, self.weight, self.eps, dtype)
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps).to(dtype)  # one dtype: the fused kernel
-
-
-def take(x: Tensor, rows: Tensor | None) -> Tensor:
-    """(B, T, D) -> (N, D) of these rows of the flattened B * T; all of x for None."""
-    return x if rows is None else x.flatten(0, 1).index_select(0, rows)
 
 
 class Attention(nn.Module):
@@ -68,14 +60,8 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None, rows: Tensor | None) -> Tensor:
-        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D), or (N, D) of these rows; its keys and values go into the cache."""
-        packed = cached is None and x.device.type == "cpu"
-        heads = self._packed(x, rope, mask) if packed else self._heads(x, rope, mask, cached)
-        return self.o_proj(take(heads, rows))
-
-    def _heads(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
-        """The heads' outputs side by side, (B, T, H * D)."""
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D); its keys and values go into the cache."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(B, T, self.heads, self.head_dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(B, T, self.kv_heads, self.head_dim)).transpose(1, 2)
@@ -84,18 +70,7 @@ class Attention(nn.Module):
         if cached is not None:
             k, v = cached.extend(k, v)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.heads != self.kv_heads)
-        return out.transpose(1, 2).reshape(B, T, -1)
-
-    def _packed(self, x: Tensor, rope: Pair, bias: Tensor) -> Tensor:
-        """_heads for packed rows on the CPU. bias: (H * B, T, T)."""
-        B, T, _ = x.shape
-        H, K, D = self.heads, self.kv_heads, self.head_dim
-        joined = F.linear(x, torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))).view(B, T, H + 2 * K, D)
-        qk, v = joined.split((H + K, K), dim=2)
-        scale = torch.cat((self.q_norm.weight.expand(H, D), self.k_norm.weight.expand(K, D)))
-        qk = cpu_ops.rotate_heads(cpu_ops.rms_norm(qk, scale, self.q_norm.eps, qk.dtype), *rope)
-        out = cpu_ops.attention(qk, v.permute(2, 0, 1, 3).contiguous(), bias)
-        return out.permute(1, 2, 0, 3).reshape(B, T, H * D)
+        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
 
 
 class MLP(nn.Module):
@@ -108,8 +83,6 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and torch.is_grad_enabled():
-            return self.down_proj(cpu_ops.swiglu(F.linear(x, torch.cat((self.gate_proj.weight, self.up_proj.weight)))))
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
@@ -123,9 +96,8 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None, rows: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> the same, or (N, D) of these rows."""
-        x = take(x, rows) + self.self_attn(self.input_layernorm(x), rope, mask, cached, rows)
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cached)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -140,20 +112,14 @@ class Model(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.compute_dtype = torch.float32
 
-    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None, rows: Tensor | None = None) -> Tensor:
-        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T.
-
-        rows: positions of the flattened (B * T) that are wanted, as (N, D): the last layer's MLP then leaves out the others.
-        """
+    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None) -> Tensor:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T."""
         x = self.embed_tokens(tokens)
         cos, sin = rope_tables(self.config, positions)
         rope = cos.to(self.compute_dtype), sin.to(self.compute_dtype)
         mask = torch.zeros(mask.shape, dtype=self.compute_dtype, device=mask.device).masked_fill(~mask, -math.inf)
-        if cache is None and x.device.type == "cpu":
-            mask = mask[:, 0].repeat(self.config.num_heads, 1, 1)
-        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer(x, rope, mask, cache[index] if cache else None, rows if index == last else None)
+            x = layer(x, rope, mask, cache[index] if cache else None)
         return self.norm(x)
 
     def autocast(self) -> torch.autocast:
@@ -184,7 +150,7 @@ def batch_nll(model: Model, batch: Batch) -> tuple[Tensor, int]:
     segments = torch.from_numpy(batch.segments).to(place)
     rows = torch.from_numpy(np.flatnonzero(batch.mask)).to(place)
     with model.autocast():
-        hidden = model.hidden(tokens, positions, segment_mask(segments), rows=rows)
+        hidden = model.hidden(tokens, positions, segment_mask(segments)).flatten(0, 1)[rows]
         loss = cross_entropy(hidden, model.embed_tokens.weight, torch.from_numpy(batch.targets).to(place).flatten()[rows])
     return loss, len(rows)
 

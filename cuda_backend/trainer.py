@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cuda_backend.cpu import step as cpu_step
 from cuda_backend.device import WORKERS, cpu_workers
 from cuda_backend.model import Model, batch_nll
+from cuda_backend.muon import Muon
 from mlxtutor.backends import StepResult, Weights
 from mlxtutor.config import TrainConfig
 from mlxtutor.datasets.batch import Batch
@@ -31,19 +33,21 @@ class Trainer:
         groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps)
         self.optimizers: list[tuple[str, torch.optim.Optimizer, float]] = [("adamw", adamw, train.lr)]
+        self.kernels = cpu_step.supported(model)
         self.workers = cpu_workers()
         self.parts = WORKERS if self.workers else 1  # each worker takes a part of the rows, and of the matrices
         for share in (muon[part::self.parts] for part in range(self.parts)):
             if share:
-                momentum = torch.optim.Muon(share, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
+                momentum = Muon(share, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
                 self.optimizers.append(("muon", momentum, train.muon_lr))
 
     def step(self, batches: Sequence[Batch], lr_scale: float) -> StepResult:
         """Gradients of the mean over all targets of the batches, clipped; skipped when not finite."""
         total, count = 0.0, 0
         summed: list[Tensor] = []
+        weights = cpu_step.step_weights(self.model, self._run) if self.kernels else None
         for batch in batches:
-            parts = list(self._run(self._gradients, batch.split(self.parts)))
+            parts = list(self._run(lambda part: self._gradients(part, weights), batch.split(self.parts)))
             total, count = total + sum(loss for loss, _, _ in parts), count + sum(targets for _, targets, _ in parts)
             summed = next(self._run(_added, [[summed, *(gradients for _, _, gradients in parts)]]))
         norm = next(self._run(lambda gradients: self._clip(gradients, count), [summed]))
@@ -58,11 +62,16 @@ class Trainer:
         return StepResult(total, count, norm, True)
 
     def _run(self, function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R]:
-        """The function of each item, by the workers where there are any: this thread's own team of cores would get in their way."""
+        """The function of each item, by the workers where there are any.
+
+        Nothing of a step is done by this thread: its own team of cores would go on waiting busily, in the workers' way.
+        """
         return self.workers.map(function, items) if self.workers else map(function, items)
 
-    def _gradients(self, batch: Batch) -> tuple[float, int, list[Tensor]]:
+    def _gradients(self, batch: Batch, weights: cpu_step.StepWeights | None) -> tuple[float, int, list[Tensor]]:
         """Summed loss in nats, number of targets, and a gradient a parameter."""
+        if self.kernels and weights:
+            return cpu_step.gradients(self.model, self.kernels, weights, batch)
         loss, targets = batch_nll(self.model, batch)
         return float(loss.detach()), targets, list(torch.autograd.grad(loss, list(self.model.parameters())))
 
@@ -98,11 +107,12 @@ class Trainer:
 
 
 def _added(lists: list[list[Tensor]]) -> list[Tensor]:
-    """The sum of lists of gradients, in place of the first that isn't empty."""
+    """The sum of lists of gradients in float32, in place of the first that isn't empty."""
     first, *others = [gradients for gradients in lists if gradients]
+    total = [gradient.float() for gradient in first]
     for other in others:
-        torch._foreach_add_(first, other)
-    return first
+        torch._foreach_add_(total, other)
+    return total
 
 
 # torch's slot names -> the names of checkpoints.

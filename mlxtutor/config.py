@@ -86,10 +86,12 @@ class StageConfig:
     sources: dict[str, float]
     tokens: int                    # tokens of the stage's examples before packing, per epoch
     train: dict[str, Any] = field(default_factory=dict)  # overrides of the recipe's `train`
+    slow_tokens: int = 0           # instead of tokens, where a CPU computes in float32; 0: as many
 
     def __post_init__(self) -> None:
         check_name(self.name, "stage name")
         _check_positive(self, f"stages.{self.name}.", ["tokens"])
+        _check_not_negative(self, f"stages.{self.name}.", ["slow_tokens"])
         if not self.sources or min(self.sources.values()) <= 0:
             raise TutorError(f"stages.{self.name}.sources ({self.sources}) must name at least one source, each with a positive share")
 
@@ -102,12 +104,18 @@ class EvaluationConfig:
     wordings: int = 400
     types: int = 60
     others: int = 0                # 0: all of them
+    before: int = 60               # at most so many of each before the last stage: a model that can't stop takes long
     batch_size: int = 200
     max_new_tokens: int = 384
 
     def __post_init__(self) -> None:
-        _check_positive(self, "evaluation.", ["batch_size", "max_new_tokens"])
+        _check_positive(self, "evaluation.", ["before", "batch_size", "max_new_tokens"])
         _check_not_negative(self, "evaluation.", ["values", "wordings", "types", "others"])
+
+    def asked(self, before: bool) -> dict[str, int]:
+        """Problems of each split in one of the two evaluations; 0: none, of `others` all."""
+        counts = {"values": self.values, "wordings": self.wordings, "others": self.others, "types": self.types}
+        return {split: min(n or (self.before if split == "others" else 0), self.before) if before else n for split, n in counts.items()}
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,12 @@ class Recipe:
             raise TutorError(f"system ({self.system!r}) goes with chats of your own (set data to their file); em has its own")
         for stage in self.stages:
             stage_train(self, stage)
+
+
+def for_device(recipe: Recipe, slow: bool) -> Recipe:
+    """The recipe with the tokens that each stage has on this kind of device."""
+    stages = (dataclasses.replace(stage, tokens=slow and stage.slow_tokens or stage.tokens, slow_tokens=0) for stage in recipe.stages)
+    return dataclasses.replace(recipe, stages=tuple(stages))
 
 
 def _check_positive(config: Any, where: str, names: list[str]) -> None:

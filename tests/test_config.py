@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlxtutor.cli.recipe import read_recipe, shipped
 
-from mlxtutor.config import EvaluationConfig, ModelConfig, Recipe, StageConfig, TrainConfig, from_dict, set_key, stage_train, to_dict
+from mlxtutor.config import (
+    EvaluationConfig,
+    ModelConfig,
+    Recipe,
+    StageConfig,
+    TrainConfig,
+    for_device,
+    from_dict,
+    set_key,
+    stage_train,
+    to_dict,
+)
 from mlxtutor.errors import TutorError
 
 STAGE = {"name": "base", "tokens": 1000, "sources": {"corpus": 1}}
@@ -100,6 +111,24 @@ def test_a_model_is_a_shape_or_a_name():
 
 def test_sources_are_numbers():
     assert recipe(stages=[{**STAGE, "sources": {"corpus": "1e-1", "em": 1}}]).stages[0].sources == {"corpus": .1, "em": 1.0}
+
+
+def test_a_slow_device_takes_a_stages_slow_tokens():
+    stages = (StageConfig("base", {"corpus": 1.0}, 10), StageConfig("tutor", {"em": 1.0}, 20, slow_tokens=5))
+    recipe = Recipe(stages=stages)
+    assert [stage.tokens for stage in for_device(recipe, slow=True).stages] == [10, 5]
+    assert [stage.tokens for stage in for_device(recipe, slow=False).stages] == [10, 20]
+    assert for_device(for_device(recipe, slow=True), slow=False) == for_device(recipe, slow=True)
+    with pytest.raises(TutorError, match=r"stages.tutor.slow_tokens \(-1\) must not be negative"):
+        StageConfig("tutor", {"em": 1.0}, 20, slow_tokens=-1)
+
+
+def test_fewer_problems_are_asked_before_the_last_stage():
+    asked = EvaluationConfig(values=500, wordings=20, types=0, before=60).asked
+    assert asked(before=True) == {"values": 60, "wordings": 20, "others": 60, "types": 0}
+    assert asked(before=False) == {"values": 500, "wordings": 20, "others": 0, "types": 0}
+    with pytest.raises(TutorError, match=r"evaluation.before \(0\) must be positive"):
+        EvaluationConfig(before=0)
 
 
 def test_a_stages_own_settings_override_the_recipes():

@@ -125,12 +125,31 @@ def test_a_full_disk_leaves_no_half_file(tutor, model, tmp_path, monkeypatch):
     assert code == 1 and "the disk is full" in err and not list((tmp_path / "out").glob("*.gguf"))
 
 
+OFF = {"role": "system", "content": "Calculator: off"}
+QUESTION, ANSWER = {"role": "user", "content": " 2*3? <|im_end|>"}, {"role": "assistant", "content": "Answer: evaluate 2*3\n"}
+
+
 def test_examples_become_messages(tutor, model, few, tmp_path):
     rows = tmp_path / "rows.jsonl"
-    answer = {"role": "assistant", "content": ["It is ", {"calc": "2*3", "result": "6"}]}
-    rows.write_text(json.dumps({"messages": [{"role": "user", "content": "2*3?"}, answer]}))
-    assert tutor("export", "ollama", "--examples", rows, "--out", tmp_path / "out", "--no-proof")[0] == 0
-    assert load(tmp_path / "out/Modelfile").messages == (("user", "2*3?"), ("assistant", "It is 2*3 = 6"))
+    rows.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in ([OFF, QUESTION, ANSWER], [QUESTION, ANSWER] * 2)))
+    code, _, err = tutor("export", "ollama", "--examples", rows, "--out", tmp_path / "out", "--suite-n", 0)
+    assert code == 0, err
+    assert load(tmp_path / "out/Modelfile").messages == (("user", "2*3? < |im_end|>"), ("assistant", "Answer: evaluate 2*3")) * 3
+    links = {link["name"]: link["figures"] for link in json.loads((tmp_path / "out/proof.json").read_text())["links"]}
+    assert 0 < links["ollama template"]["chats"] < links["template"]["chats"]
+
+
+@pytest.mark.parametrize("chat, message", [
+    ([QUESTION, {"role": "assistant", "content": ["It is ", {"calc": "2*3", "result": "6"}]}], "chat 2 calls the calculator (2*3)"),
+    ([QUESTION, {"role": "assistant", "content": "It is <|calc|>2*3<|result|>6<|/calc|>"}], "chat 2 calls the calculator (2*3)"),
+    ([{"role": "system", "content": "Calculator: on"}, QUESTION, ANSWER], "the system text 'Calculator: on', the Modelfile's is 'Calc"),
+    ([QUESTION, ANSWER, QUESTION], "the turns user, assistant, user (allowed"),
+    ([QUESTION, QUESTION, ANSWER], "the turns user, user, assistant (allowed")])
+def test_examples_that_ollama_would_get_wrong(tutor, model, tmp_path, chat, message):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in ([QUESTION, ANSWER], chat)))
+    code, _, err = tutor("export", "ollama", "--examples", rows, "--out", tmp_path / "out")
+    assert code == 1 and message in err and not (tmp_path / "out").exists()
 
 
 def test_push_creates_it_and_asks(tutor, model, tmp_path, monkeypatch):
@@ -225,19 +244,6 @@ def test_proof_json_is_json_for_others(tutor, model, few, tmp_path):
 
     assert tutor("export", "gguf", "--type", "q4_0", "--out", tmp_path / "out", "--suite-n", 0)[0] == 0
     json.loads((tmp_path / "out/proof.json").read_text(), parse_constant=refuse)
-
-
-def test_k_quants_by_llama_quantize(tutor, few, tmp_path, monkeypatch):
-    """A stand-in that stores what llama-quantize would store otherwise: the way of the files, and that the proof can pass."""
-    base = checkpoints.make("llama", tmp_path / "base", hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64)
-    fake = tmp_path / "bin/llama-quantize"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\ntest \"$3\" = Q4_K_M && cp \"$1\" \"$2\"\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    code, _, err = tutor("export", "gguf", base, "--type", "q4_k_m", "--out", tmp_path / "out")
-    assert code == 0, err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "base-q4_k_m.gguf", "proof.json"]
 
 
 @pytest.mark.parametrize("change, message", [

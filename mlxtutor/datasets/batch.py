@@ -44,6 +44,14 @@ class Batch:
         """Some of the rows."""
         return Batch(self.inputs[rows], self.targets[rows], self.mask[rows], self.segments[rows], self.positions[rows])
 
+    def padded(self, multiple: int) -> Batch:
+        """The rows made longer, up to a multiple: few lengths, where each new one costs time."""
+        more = -self.inputs.shape[1] % multiple
+        if not more:
+            return self
+        return Batch(*(np.pad(array, ((0, 0), (0, more)))
+                       for array in (self.inputs, self.targets, self.mask, self.segments, self.positions)))
+
     def split(self, parts: int) -> list[Batch]:
         """The rows in `parts` of about equal size; whole where it has fewer rows than that."""
         if parts < 2 or len(self.inputs) < parts:
@@ -59,6 +67,14 @@ def join_examples(items: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Exam
         return Examples(np.zeros(0, np.int32), np.zeros(0, bool), starts)
     return Examples(np.concatenate([np.asarray(ids, np.int32) for ids, _ in items]),
                     np.concatenate([np.asarray(mask, bool) for _, mask in items]), starts)
+
+
+def concatenate(parts: Sequence[Examples]) -> Examples:
+    """All examples of the parts, in order."""
+    ends = np.cumsum([0, *(len(part.tokens) for part in parts)])
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends)]
+    return Examples(np.concatenate([part.tokens for part in parts]), np.concatenate([part.mask for part in parts]),
+                    np.concatenate([*starts, ends[-1:]]))
 
 
 def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlxtutor.config import Recipe, StageConfig
-from mlxtutor.datasets.batch import Examples, join_examples
+from mlxtutor.config import Recipe
 from mlxtutor.datasets.corpus import read_corpus
 from mlxtutor.datasets.drills import iter_calc_chats, iter_drills
 from mlxtutor.datasets.rows import read_rows
@@ -19,13 +18,11 @@ from mlxtutor.errors import TutorError
 from mlxtutor.problems.build import iter_rows, prompt_of, trained_types
 from mlxtutor.problems.solution import RECURRING
 from mlxtutor.problems.suite import test_prompts
-from mlxtutor.text.chat import compact, encode_chat, with_system
-from mlxtutor.text.tokenizer import POWERS, Tokenizer, escape_specials, train_tokenizer
+from mlxtutor.text.chat import compact, with_system
+from mlxtutor.text.tokenizer import POWERS, Tokenizer, train_tokenizer
 
-Item = tuple[list[int], list[bool]]
 DRILLS_PER_TEXT = 8
 HELD_OUT = 20         # one document in this many validates
-MAX_FRUITLESS = 5000  # items in a row without a target, after which a source is given up
 NAMES = {
     "corpus": "the recipe's corpus, as text",
     "drills": "conversions, notations, synonyms, arithmetic, as text",
@@ -67,6 +64,11 @@ def iter_source(name: str, recipe: Recipe, rng: np.random.Generator, validation:
     raise TutorError(f'unknown source "{name}" (allowed: {", ".join(NAMES)})')
 
 
+def generated(name: str, recipe: Recipe) -> bool:
+    """Whether a source is made on the way, from a seed, and not read from a file."""
+    return name != "corpus" and (name != "em" or recipe.data == "em")
+
+
 def _training_rows(rng: np.random.Generator) -> Iterator[dict]:
     """Problems of the trained types, less those that the test suite asks."""
     tested = test_prompts()
@@ -101,36 +103,6 @@ def _rounds(read: Callable[[], Iterator], where: str, validation: bool) -> Itera
             raise TutorError(f"{where}: no text in it (give a folder, text or JSONL with at least one document)")
         if count == 1 and not validation:
             yield from read()
-
-
-def encode_items(item: Document, tokenizer: Tokenizer, row_len: int) -> list[Item]:
-    """A chat is one example; a document is cut into pieces of at most row_len targets, which all count."""
-    if not isinstance(item, Text):
-        return [encode_chat(tokenizer, item)]
-    ids = [*tokenizer.encode(escape_specials(item.text)), tokenizer.end_of_text]
-    pieces = [ids[i:i + row_len + 1] for i in range(0, max(len(ids) - 1, 1), row_len)]
-    return [(piece, [True] * len(piece)) for piece in pieces]
-
-
-def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row_len: int, tokens: int,
-                   stream: tuple[int, ...], validation: bool = False) -> Examples:
-    """About `tokens` tokens, each source with its share. stream: seeds the sources, apart from every other use of the seed."""
-    total = sum(stage.sources.values())
-    items: list[Item] = []
-    for index, (name, weight) in enumerate(sorted(stage.sources.items())):
-        rng = np.random.default_rng([recipe.seed, *stream, index])
-        wanted, got, fruitless = tokens * weight / total, 0, 0
-        for item in iter_source(name, recipe, rng, validation):
-            fruitless += 1
-            for ids, mask in encode_items(item, tokenizer, row_len):
-                if any(mask[1:row_len + 1]):
-                    items.append((ids, mask))
-                    got, fruitless = got + len(ids), 0
-            if fruitless > MAX_FRUITLESS:
-                raise TutorError(f'source "{name}": {fruitless} rows on end have no target within train.row_len ({row_len}) tokens')
-            if got >= wanted:
-                break
-    return join_examples(items)
 
 
 def recipe_tokenizer(recipe: Recipe, vocab_size: int, path: Path) -> Tokenizer:

@@ -52,25 +52,31 @@ class Engine:
         return self._post("/apply-template", {"messages": messages})["prompt"]
 
     def log_probs(self, ids: Sequence[int], vocab_size: int) -> np.ndarray:
-        """(V,) log-probabilities of what follows these ids; -inf for what the engine leaves out."""
-        found = np.full(vocab_size, -np.inf)
-        for entry in self._likeliest(ids, vocab_size):
-            found[entry["id"]] = entry["logprob"]
+        """(V,) log-probabilities of what follows these ids; -inf for what the engine leaves out, NaN where it has no number."""
+        likeliest = self._likeliest(ids, vocab_size)
+        found = np.full(vocab_size, -np.inf if likeliest else np.nan)
+        for entry in likeliest:
+            value = entry["logprob"]
+            found[entry["id"]] = np.nan if value is None else value  # NaN is null in its JSON
         return found
 
     def greedy(self, ids: Sequence[int], max_tokens: int, ends: frozenset[int]) -> list[int]:
-        """The likeliest continuation, up to and with the id that ends it."""
+        """The likeliest continuation, up to and with the id that ends it; shorter where the engine has no numbers."""
         found: list[int] = []
         while len(found) < max_tokens and not (found and found[-1] in ends):
-            found.append(self._likeliest([*ids, *found], 1)[0]["id"])
+            likeliest = self._likeliest([*ids, *found], 1)
+            if not likeliest:
+                break
+            found.append(likeliest[0]["id"])
         return found
 
     def _likeliest(self, ids: Sequence[int], n: int) -> list[dict[str, Any]]:
         """The n likeliest next tokens. An end or a half character would be answered without probabilities, or not at all: a plain
-        letter is made to come, the probabilities are from before."""
+        letter is made to come, the probabilities are from before. None where the logits are so large that it doesn't come."""
         reply = self._post("/completion", {"prompt": list(ids), "n_predict": 1, "n_probs": n, "temperature": 0, "samplers": [],
                                            "logit_bias": [[self.letter, 1e6]], "cache_prompt": True, "post_sampling_probs": False})
-        return reply["completion_probabilities"][0]["top_logprobs"]
+        found = reply.get("completion_probabilities")
+        return found[0]["top_logprobs"] if found else []
 
     def complete(self, ids: Sequence[int], max_tokens: int, stops: Sequence[str] = (), shown: Sequence[str] = ()) -> dict[str, Any]:
         """Greedy continuation. shown: special tokens that appear in the text and so can be stops. {"content", "tokens", ...}."""

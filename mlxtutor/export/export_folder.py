@@ -117,7 +117,7 @@ def _put_in_place(work: Path, folder: Path, origin: Mapping[str, Any]) -> None:
 
 
 def _write(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
-    write_atomic(folder / PROOF, (json.dumps(proof, ensure_ascii=False, indent=1, default=float) + "\n").encode())
+    write_atomic(folder / PROOF, (json.dumps(proof, ensure_ascii=False, indent=1, default=float, allow_nan=False) + "\n").encode())
     return proof
 
 

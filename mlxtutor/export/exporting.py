@@ -192,26 +192,18 @@ def prove_ollama(export: Export, folder: Path, kind: str, plan: Folder, report: 
 
 
 def _prove(export: Export, product: Product, report: Report) -> dict[str, Any]:
-    tutor = _tutor(export)
+    from mlxtutor.export.suite import measure, not_asked, open_tutor
+
+    reason = not_asked(export.source, export.problems)
+    tutor = None if reason else open_tutor(export.source, export.id)
 
     def suite(engine: Engine) -> Iterator[Link]:
-        from mlxtutor.export.suite import measure
-
         if tutor is not None:
             report("the test suite, asked of both")
             yield measure(engine, tutor, export.problems, product.kind)
 
-    return keep_proof(product.path.parent, prove(export.source, product, export.settings, suite, report))
-
-
-def _tutor(export: Export) -> Any:
-    """The source on a backend, where the suite can be asked: a micro tutor."""
-    if not export.problems or export.source.adapter or not computes_inside(export.source):
-        return None
-    from mlxtutor.backends import choose, load
-    from mlxtutor.registry.directory import open_model
-
-    return open_model(export.source.directory, load(choose("auto")[0]), "float32", export.id)
+    proof = prove(export.source, product, export.settings, suite, report)
+    return keep_proof(product.path.parent, {**proof, "suite": f"not asked: {reason}" if reason else "asked"})
 
 
 def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
@@ -234,7 +226,7 @@ def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> di
     if form == "gguf":
         alone = Source(export.source.base, None, None)
         with workplace(folder) as work:
-            kind = "f32" if export.source.base.dtype("model.embed_tokens.weight") == "F32" else "f16"
+            kind = "f32" if export.source.dtype == "F32" else "f16"
             base = write_gguf(alone, work / BASE_FILE, kind, describe("base", 0, {}))
             proof = prove(export.source, Product(base, kind, folder / ADAPTER_FILE), export.settings, report=report)
     else:

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import Adapter
 from mlxtutor.export.architectures import TensorPlan, metadata, rope_factors
 from mlxtutor.export.gguf_file import tensor_name
-from mlxtutor.export.quantisation import TYPES, encode, gguf_module, tensor_type
+from mlxtutor.export.quantisation import FILE_TYPES, TYPES, encode, gguf_module, tensor_type
 from mlxtutor.export.source import CHUNK, Source
 from mlxtutor.export.vocabulary import Vocabulary
 
 SAMPLED = 12        # rows of a matrix that an adapter's strength is measured on
 CLOSE = 0.9         # cosine between a tensor and its k-quant, which only llama.cpp can write
+MIXED = ("q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "q8_0")  # of matrices: a k-quant gives some of them more bits than its name says
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Link:
 
 def check_file(source: Source, path: Path, kind: str, lora: Path | None = None) -> Iterator[Link]:
     """metadata, vocabulary, permutation, tensors, and where there is an adapter, adapter."""
-    reader = gguf_module().GGUFReader(path)
-    yield _metadata(source, reader)
+    reader = read_gguf(path)
+    yield _metadata(source, reader, kind)
     yield _vocabulary(source.vocabulary, reader)
     rows = _Rows(source, reader, kind, merged=lora is None)
     wrong = [plan.name for plan in source.plans if not rows.agree(plan)]
@@ -44,7 +46,7 @@ def check_file(source: Source, path: Path, kind: str, lora: Path | None = None) 
     yield Link("permutation", f"{len(turned)} of q and k have the checkpoint's order of rows, first {turned[0]}" if turned else "",
                {"permuted": sum(bool(plan.heads) for plan in source.plans)})
     left = [name for name in wrong if name not in turned]
-    factors = rope_factors(source.shape, source.base.config)
+    factors, own = rope_factors(source.shape, source.base.config), kind[:4].upper()
     adapted = {tensor_name(name, source.shape) for name in source.adapter.pairs} if source.adapter and lora is None else set()
     strengths = {name: rows.strength(rows.plan(name)) for name in left if name in adapted}
     weak = {name: value for name, value in strengths.items() if value is not None}
@@ -52,16 +54,27 @@ def check_file(source: Source, path: Path, kind: str, lora: Path | None = None) 
     found = rows.found.get("rope_freqs.weight")
     if not np.array_equal([] if found is None else np.asarray(found.data), [] if factors is None else factors):
         problem = problem or "rope_freqs.weight is not what config.json gives"
+    if kind not in TYPES and not any(tensor.tensor_type.name == own for tensor in rows.found.values()):
+        problem = problem or f"no tensor is {own}"
     yield Link("tensors", problem, {"tensors": len(source.plans)})
     if source.adapter:
         yield _adapter(source, lora, weak)
 
 
-def _metadata(source: Source, reader: Any) -> Link:
-    """Keys of the architecture and of the tokenizer."""
+def read_gguf(path: Path) -> Any:
+    """gguf's reader; TutorError for what isn't a GGUF file."""
+    try:
+        return gguf_module().GGUFReader(path)
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:  # whatever bytes of another kind lead to
+        raise TutorError(f"{path}: not a GGUF file ({error}); export it again") from None
+
+
+def _metadata(source: Source, reader: Any, kind: str) -> Link:
+    """The file's type, keys of the architecture and of the tokenizer."""
     arch, wrong = source.shape.architecture.gguf, []
     wanted = {f"{arch}.{key}": value for key, value in metadata(source.shape, source.base.config, str(source.directory)).items()}
-    vocabulary = source.vocabulary
+    vocabulary, file_type = source.vocabulary, gguf_module().LlamaFileType
+    wanted |= {"general.file_type": FILE_TYPES[kind] if kind in TYPES else int(file_type[f"MOSTLY_{kind.upper()}"])}
     wanted |= {"general.architecture": arch, "tokenizer.ggml.model": vocabulary.model, "tokenizer.ggml.pre": vocabulary.pre,
                "tokenizer.ggml.add_bos_token": vocabulary.add_bos, "tokenizer.ggml.add_space_prefix": vocabulary.add_space_prefix}
     names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "eot": "eot"}
@@ -127,14 +140,16 @@ class _Rows:
         return all(np.array_equal(_bytes(tensor, plan.shape, *span), encode(self.expected(plan, *span, permuted), kind)) for span in spans)
 
     def _close(self, tensor: Any, plan: TensorPlan, permuted: bool) -> bool:
-        """Of a k-quant: sampled rows point where the source's do."""
-        quants = gguf_module().quants
+        """Of a k-quant: its type is one that llama-quantize mixes, sampled rows point where the source's do."""
+        stored, quants = tensor.tensor_type.name.lower(), gguf_module().quants
+        if stored not in (("f32",) if len(plan.shape) == 1 else MIXED):
+            return False
         for row in _sample(plan):
             stop = plan.shape[0] if len(plan.shape) == 1 else row + 1
             ours = self.expected(plan, row, stop, permuted).reshape(-1)
             theirs = quants.dequantize(_bytes(tensor, plan.shape, row, stop).view(np.uint8)[None], tensor.tensor_type).reshape(-1)
             lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
-            if lengths and float(ours @ theirs) / lengths < CLOSE or not lengths and (ours.any() or theirs.any()):
+            if lengths and not float(ours @ theirs) / lengths >= CLOSE or not lengths and (ours.any() or theirs.any()):
                 return False
         return True
 
@@ -207,7 +222,7 @@ def _adapter(source: Source, lora: Path | None, weak: dict[str, float]) -> Link:
         worst = min(weak.items(), key=lambda item: item[1], default=None)
         problem = f"{worst[0]} has {worst[1]:.2f} of the adapter's change" if worst else ""
         return Link("adapter", problem, {"matrices": len(source.adapter.pairs)})
-    reader = gguf_module().GGUFReader(lora)
+    reader = read_gguf(lora)
     alpha = reader.fields["adapter.lora.alpha"].contents() if "adapter.lora.alpha" in reader.fields else None
     found = {tensor.name: tensor for tensor in reader.tensors}
     problem = "" if alpha is not None and math.isclose(alpha, source.adapter.alpha, rel_tol=1e-6) else \

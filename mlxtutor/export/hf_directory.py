@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,23 @@ from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.gguf_file import named_encode
 from mlxtutor.export.quantisation import encoded_size
 from mlxtutor.export.source import Source, check_rounding
+from mlxtutor.export.vocabulary import read_chat_template
 from mlxtutor.files import open_atomic, write_atomic
 
 DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 STORED_AS = {"F32": "float32", "F64": "float32", "F16": "float16", "BF16": "bfloat16"}
 SHARD_BYTES = 4 << 30
-KEPT_FILES = ("generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-              "chat_template.jinja", "added_tokens.json", "vocab.json", "merges.txt")
+TEMPLATE_FILE, SETTINGS_FILE, GENERATION_FILE = "chat_template.jinja", "tokenizer_config.json", "generation_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", SETTINGS_FILE, "special_tokens_map.json", TEMPLATE_FILE, "added_tokens.json",
+                   "vocab.json", "merges.txt")
+QUANTISED_KEYS, DTYPE_KEYS = ("quantization", "quantization_config"), ("torch_dtype", "dtype")  # of config.json: written anew
+KEPT_FILES = (GENERATION_FILE, *TOKENIZER_FILES)
 Progress = Callable[[int, int], None]
 
 
 def default_dtype(source: Source) -> str:
     """What the base is stored in."""
-    return STORED_AS[source.base.dtype("model.embed_tokens.weight")]
+    return STORED_AS[source.dtype]
 
 
 def check_dtype(source: Source, dtype: str) -> None:
@@ -42,14 +45,28 @@ def write_hf(source: Source, folder: Path, dtype: str, progress: Progress | None
     """Write it, a few rows in memory at a time; gives the files. dtype: one that check_dtype has let pass."""
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_shards(source, folder, DTYPES[dtype], progress)
-    config = {key: value for key, value in source.base.config.items() if key not in ("quantization", "quantization_config", "dtype")}
+    config = {key: value for key, value in source.base.config.items() if key not in (*QUANTISED_KEYS, *DTYPE_KEYS)}
     write_atomic(folder / "config.json", (json.dumps({**config, "torch_dtype": dtype}, indent=2) + "\n").encode())
     files.append(folder / "config.json")
-    for name in KEPT_FILES:
-        found = next((place / name for place in (source.tokenizer_directory, source.directory) if (place / name).is_file()), None)
-        if found:
-            shutil.copyfile(found, folder / name)
-            files.append(folder / name)
+    for name, data in kept_files(source).items():
+        write_atomic(folder / name, data)
+        files.append(folder / name)
+    return files
+
+
+def kept_files(source: Source) -> dict[str, bytes]:
+    """The base's generation settings, and a tokenizer all from one directory: a template beside another would hide it.
+
+    An adapter's own template takes the place of that directory's.
+    """
+    directory = source.tokenizer_directory
+    places = {GENERATION_FILE: source.directory, **dict.fromkeys(TOKENIZER_FILES, directory)}
+    files = {name: (place / name).read_bytes() for name, place in places.items() if (place / name).is_file()}
+    if source.chat_template is not None and source.chat_template != read_chat_template(directory):
+        files[TEMPLATE_FILE] = source.chat_template.encode()
+        settings = json.loads(files.get(SETTINGS_FILE, b"{}"))
+        if settings.pop("chat_template", None) is not None:
+            files[SETTINGS_FILE] = (json.dumps(settings, ensure_ascii=False, indent=2) + "\n").encode()
     return files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,13 +28,18 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Over all compared positions; differences in nats."""
+    """Over the positions where both models' numbers are finite, NaN where there is none such; differences in nats.
+
+    positions: all; source_broken, export_broken: those where a log-probability isn't finite.
+    """
 
     positions: int
     mean_difference: float
     max_difference: float
     kl: float
     top1_agreement: float
+    source_broken: int = 0
+    export_broken: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,22 +78,32 @@ def compare_probabilities(engine: Engine, reference: Reference, prompts: Sequenc
 
 def alike(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> Likeness:
     """Two models' (V,) log-probabilities at the same positions."""
-    differences, kls, same = [], [], []
+    differences, kls, same, broken = [], [], [], [0, 0]
     for ours, theirs in zip(wanted, found):
         counted = np.exp(ours) > LIKELY
+        nan = [not np.isfinite(ours).all(), bool(np.isnan(theirs).any())]  # -inf: what the engine leaves out, infinitely far away
+        broken = [n + one for n, one in zip(broken, nan)]
+        if any(nan):
+            continue
         differences.append(np.abs(ours - theirs)[counted])
-        kls.append(float((np.exp(ours) * (ours - theirs))[counted].sum()))
+        kls.append(float((np.exp(ours[counted]) * (ours - theirs)[counted]).sum()))
         same.append(int(ours.argmax()) == int(theirs.argmax()))
+    if not same:
+        return Likeness(len(wanted), math.nan, math.nan, math.nan, math.nan, *broken)
     joined = np.concatenate(differences)
-    return Likeness(len(wanted), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)))
+    return Likeness(len(wanted), float(joined.mean()), float(joined.max()), float(np.mean(kls)), float(np.mean(same)), *broken)
 
 
 def too_far(likeness: Likeness, limits: Tolerance) -> str:
     """What is beyond the tolerance, empty where nothing is."""
+    counts = {"source": likeness.source_broken, "export": likeness.export_broken}
+    broken = [f"the {whose}'s are not finite at {n} of {likeness.positions} positions" for whose, n in counts.items() if n]
+    if broken:
+        return "; ".join(broken)
     far = []
-    if limits.max_difference is not None and likeness.max_difference > limits.max_difference:
+    if limits.max_difference is not None and not likeness.max_difference <= limits.max_difference:  # NaN is beyond it
         far.append(f"log-probabilities differ by up to {likeness.max_difference:.2g} (allowed {limits.max_difference:.2g})")
-    if likeness.kl > limits.kl:
+    if not likeness.kl <= limits.kl:
         far.append(f"KL {likeness.kl:.2g} nats (allowed {limits.kl:.2g})")
     return "; ".join(far)
 

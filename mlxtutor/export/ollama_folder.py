@@ -10,13 +10,13 @@ from pathlib import Path
 from mlxtutor.errors import TutorError
 from mlxtutor.export import modelfile as grammar
 from mlxtutor.export.architectures import ARCHITECTURES
+from mlxtutor.export.examples import example_messages
 from mlxtutor.export.go_template import derive
 from mlxtutor.export.modelfile import FILE_NAME, Modelfile
 from mlxtutor.export.source import Source
 from mlxtutor.export.writing import ADAPTER_FILE
 from mlxtutor.files import write_atomic
 from mlxtutor.inference.conversation import CALCULATOR_OFF
-from mlxtutor.text.chat import plain
 from mlxtutor.text.tokenizer import SPECIALS
 
 MODEL_FILE, BASE_FILE, SCRIPT = "model.gguf", "base.gguf", "ollama-create.sh"
@@ -67,7 +67,7 @@ def plan_folder(source: Source, name: str, system: str = "", licence: str = "", 
                   *(("stop", stop) for stop in stops)]
     modelfile = Modelfile(from_=f"./{BASE_FILE if with_adapter else MODEL_FILE}", template=template.text, system=system or None,
                           adapters=(f"./{ADAPTER_FILE}",) if with_adapter else (), parameters=tuple(parameters),
-                          license=(licence,) if licence else (), messages=_messages(examples))
+                          license=(licence,) if licence else (), messages=example_messages(examples, system, vocabulary))
     grammar.render(modelfile)
     return Folder(name, modelfile, tuple(notes), template.notes)
 
@@ -79,12 +79,6 @@ def write_folder(folder: Path, plan: Folder, title: str) -> list[Path]:
         write_atomic(folder / name, text.encode())
     (folder / SCRIPT).chmod(0o755)
     return [folder / name for name in texts]
-
-
-def _messages(examples: Sequence[dict]) -> tuple[tuple[str, str], ...]:
-    """Chat rows as MESSAGE lines."""
-    messages = (message for row in examples for message in row["messages"] if message["role"] != "system")
-    return tuple((message["role"], plain(message["content"])) for message in messages)
 
 
 def write_page(folder: Path, title: str, source: Source, command: str) -> Path:

@@ -7,13 +7,13 @@ template, what ends an answer, and above all of them the probabilities and answe
 from __future__ import annotations
 
 import dataclasses
+import math
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxtutor.errors import TutorError
 from mlxtutor.export import engine as llama
 from mlxtutor.export.file_check import Link, check_file
 from mlxtutor.export.go_render import render as render_go
@@ -73,9 +73,16 @@ def prove(source: Source, product: Product, settings: Settings, extra: Callable[
 
 
 def document(links: list[Link], **more: Any) -> dict[str, Any]:
-    """proof.json: passed, what is broken, and each link with what was measured."""
+    """proof.json: passed, what is broken, and each link with what was measured; None for what isn't a finite number."""
     broken = [link.name for link in links if link.problem]
-    return {"passed": not broken, "broken": broken, **more, "links": [dataclasses.asdict(link) for link in links]}
+    return {"passed": not broken, "broken": broken, **more, "links": [_finite(dataclasses.asdict(link)) for link in links]}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, product: Product, n: int) -> Iterator[Link]:
@@ -84,7 +91,7 @@ def _text_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer
     if source.vocabulary.chat_template:
         form = source.vocabulary.normalisation
         chats = [[{**message, "content": _normalised(message["content"], form)} for message in chat]
-                 for chat in random_chats(n, system=_takes_system(tokenizer))]
+                 for chat in random_chats(n, system=tokenizer.takes_system())]
         yield _templates(engine, tokenizer, chats)
         yield _bos(engine, tokenizer, chats)
         if product.modelfile and product.modelfile.template:
@@ -103,13 +110,6 @@ def _tokens(engine: llama.Engine, source: Source, tokenizer: SourceTokenizer, n:
 def _normalised(text: str, form: str) -> str:
     """The text as the source's tokenizer would make it; llama.cpp doesn't normalise, so what is normalised already must agree."""
     return unicodedata.normalize(form, text) if form else text  # type: ignore[arg-type]
-
-
-def _takes_system(tokenizer: SourceTokenizer) -> bool:
-    try:
-        return "%system%" in tokenizer.render([{"role": "system", "content": "%system%"}, {"role": "user", "content": "?"}])
-    except TutorError:
-        return False
 
 
 def _templates(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[list[dict]]) -> Link:
@@ -137,12 +137,17 @@ def _bos(engine: llama.Engine, tokenizer: SourceTokenizer, chats: list[list[dict
 
 
 def _go_template(engine: llama.Engine, tokenizer: SourceTokenizer, modelfile: Modelfile, chats: list[list[dict]]) -> Link:
-    """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM before it where it has none, has the source's ids."""
-    rendered = [render_go(modelfile.template or "", chat, system=modelfile.system or "") for chat in chats]
-    wanted = [tokenizer.encode(tokenizer.render(with_system(chat, modelfile.system or ""), NOT_THINKING, clock=False)) for chat in chats]
+    """Ollama's template: what it makes of a chat, the Modelfile's SYSTEM and MESSAGEs before it, has the source's ids.
+
+    With MESSAGEs, of chats without a system text of their own, which Ollama puts behind them.
+    """
+    system, examples = modelfile.system or "", [{"role": role, "content": text} for role, text in modelfile.messages]
+    asked = [chat for chat in chats if not examples or chat[0]["role"] != "system"]
+    rendered = [render_go(modelfile.template or "", chat, system=system, examples=examples) for chat in asked]
+    wanted = [tokenizer.encode(tokenizer.render(with_system([*examples, *chat], system), NOT_THINKING, clock=False)) for chat in asked]
     wrong = [ids for ids, right in zip(engine.map(engine.tokenize_whole, rendered), wanted) if ids != right]
-    problem = f"{len(wrong)} of {len(chats)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
-    return Link("ollama template", problem, {"chats": len(chats), "equal": len(chats) - len(wrong)})
+    problem = f"{len(wrong)} of {len(asked)} chats have other ids by the Modelfile's TEMPLATE" if wrong else ""
+    return Link("ollama template", problem, {"chats": len(asked), "equal": len(asked) - len(wrong)})
 
 
 def _modelfile(product: Product) -> Iterator[Link]:
@@ -171,11 +176,10 @@ def _model_links(engine: llama.Engine, source: Source, tokenizer: SourceTokenize
 
 def held_out(source: Source, tokenizer: SourceTokenizer, n: int, context: int) -> list[list[int]]:
     """n problems of the suite as prompts."""
-    chats = problem_chats(n)
     if source.vocabulary.chat_template:
-        found = [tokenizer.encode_chat(chat) for chat in chats]
+        found = [tokenizer.encode_chat(chat) for chat in problem_chats(n, system=tokenizer.takes_system())]
     else:
-        found = [tokenizer.encode(chat[-1]["content"]) for chat in chats]
+        found = [tokenizer.encode(chat[-1]["content"]) for chat in problem_chats(n)]
     return [ids[-(context // 2):] for ids in found]
 
 

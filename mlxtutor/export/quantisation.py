@@ -6,14 +6,16 @@ all cores, in C where it can be compiled, is many times faster and gives the sam
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from mlxtutor import native
 from mlxtutor.errors import TutorError
-from mlxtutor.export import native
 from mlxtutor.machine import cores
 
 TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
@@ -61,7 +63,7 @@ def encode(values: np.ndarray, kind: str) -> np.ndarray:
     if values.dtype == np.uint16:
         if kind == "bf16":
             return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        if not (kind == "q8_0" and native.library()):
+        if not (kind == "q8_0" and _compiled()):
             values = from_bfloat16(values)
     if values.dtype != np.uint16:
         values = np.ascontiguousarray(values, np.float32)
@@ -116,9 +118,19 @@ def _in_pieces(values: np.ndarray, write: Callable[[np.ndarray, np.ndarray, np.n
     return out
 
 
+@cache
+def _compiled() -> ctypes.CDLL | None:
+    """q8_0.c; None where there is no compiler: numpy gives the same bytes."""
+    found = native.library("q8_0", ("-ffp-contract=off",))  # no fused products: the bytes must be gguf's
+    for name in ("q8_0_of_f32", "q8_0_of_bf16") if found else ():
+        function = getattr(found, name)
+        function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p], None
+    return found
+
+
 def _write_q8_0(values: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:
     """Blocks of a float16 scale and 32 bytes; halves are rounded away from zero, as C's roundf does."""
-    if (found := native.library()) is not None:
+    if (found := _compiled()) is not None:
         scales = scratch[:values.size // BLOCK]
         function = found.q8_0_of_bf16 if values.dtype == np.uint16 else found.q8_0_of_f32
         function(values.ctypes.data, scales.size, out.ctypes.data, scales.ctypes.data)

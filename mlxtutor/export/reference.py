@@ -29,12 +29,13 @@ class Reference:
     vocab_size: int
 
     def log_probs(self, ids: Sequence[int]) -> np.ndarray:
-        """(T, V) log-probabilities of what follows each id, float64."""
+        """(T, V) log-probabilities of what follows each id, float64; NaN where the model's own numbers overflow."""
         import mlx.core as mx
 
         logits = np.array(self.model(mx.array([list(ids)])).astype(mx.float32))[0].astype(np.float64)
         top = logits.max(axis=-1, keepdims=True)
-        return logits - top - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
+        with np.errstate(invalid="ignore"):
+            return logits - top - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
 
     def greedy(self, ids: Sequence[int], max_tokens: int, ends: frozenset[int]) -> list[int]:
         """The likeliest continuation, up to and with the id that ends it."""
@@ -75,7 +76,7 @@ def load_reference(source: Source) -> Reference:
             mx.eval(model.parameters())
     size = 4 * sum(math.prod(shape) for shape in source.base.shapes.values())
     quantised = bool(source.base.config.get("quantization"))
-    dtype = source.base.dtype("model.embed_tokens.weight")
+    dtype = source.dtype
     if not quantised and size < FLOAT32_SHARE * memory_bytes()["available"]:
         model.update(tree_map(lambda v: v.astype(mx.float32) if mx.issubdtype(v.dtype, mx.floating) else v, model.parameters()))
         dtype = "F32"

@@ -39,12 +39,16 @@ def random_chats(n: int, seed: int = 0, system: bool = True) -> list[list[dict]]
     return chats
 
 
-def problem_chats(n: int) -> list[list[dict]]:
-    """The first n problems of the test suite's split `values`, as what stands before their answer: held out from every training."""
+def problem_chats(n: int, system: bool = True) -> list[list[dict]]:
+    """The first n problems of the test suite's split `values`, as what stands before their answer: held out from every training.
+
+    system: whether a system text is allowed; without it the problem is asked alone.
+    """
     from mlxtutor.problems.suite import suite_rows
     from mlxtutor.text.chat import before_reply
 
-    return [before_reply(row["messages"]) for row in suite_rows("values", n)]
+    chats = [before_reply(row["messages"]) for row in suite_rows("values", n)]
+    return [[message for message in chat if system or message["role"] != "system"] for chat in chats]
 
 
 def _spoken(texts) -> str:

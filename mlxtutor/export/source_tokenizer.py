@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from mlxtutor.errors import TutorError
 from mlxtutor.export.chat_template import render_jinja
+from mlxtutor.export.checkpoint import read_json
 from mlxtutor.export.vocabulary import CONTROL, USER_DEFINED, Vocabulary
 
 Encode = Callable[[str], list[int]]
@@ -29,19 +32,38 @@ class SourceTokenizer:
         template, token = settings + (self.vocabulary.chat_template or ""), self.vocabulary.token
         return render_jinja(template, messages, token("bos"), token("eos"), clock=clock)
 
+    def takes_system(self) -> bool:
+        """Whether the template has a place for a system text."""
+        try:
+            return "%system%" in self.render([{"role": "system", "content": "%system%"}, {"role": "user", "content": "?"}])
+        except TutorError:
+            return False
+
+
+def read_tokens(directory: Path) -> dict[int, str]:
+    """The tokens by id of a directory's tokenizer, added ones included; empty where it has none that is read here."""
+    settings = directory / "tokenizer_config.json"
+    added = read_json(settings).get("added_tokens_decoder", {}) if settings.is_file() else {}
+    more = {int(at): token["content"] for at, token in added.items()}
+    if (directory / "tokenizer.json").is_file():
+        document = read_json(directory / "tokenizer.json")
+        vocab = (document.get("model") or {}).get("vocab") or {}
+        tokens = {at: token for token, at in vocab.items()} if isinstance(vocab, dict) else dict(enumerate(piece for piece, _ in vocab))
+        return tokens | {token["id"]: token["content"] for token in document.get("added_tokens", [])} | more
+    if (directory / "tokenizer.model").is_file():
+        processor = _read_sentencepiece(directory / "tokenizer.model")
+        return {at: processor.id_to_piece(at) for at in range(processor.get_piece_size())} | more
+    return {}
+
 
 def _from_json(path: Path) -> Encode:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = _read_json(path)
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
 
 
 def _from_sentencepiece(directory: Path, vocabulary: Vocabulary) -> Encode:
     """SentencePiece reads a control token's text as text: it is cut out first, as transformers' slow tokenizers do."""
-    from sentencepiece import SentencePieceProcessor
-
-    processor = SentencePieceProcessor(model_file=str(directory / "tokenizer.model"))
+    processor = _read_sentencepiece(directory / "tokenizer.model")
     special = {token: at for at, (token, kind) in enumerate(zip(vocabulary.tokens, vocabulary.types)) if kind in (CONTROL, USER_DEFINED)}
     if not special:
         return processor.encode
@@ -51,3 +73,21 @@ def _from_sentencepiece(directory: Path, vocabulary: Vocabulary) -> Encode:
         return [at for part in between.split(text) if part for at in ([special[part]] if part in special else processor.encode(part))]
 
     return encode
+
+
+def _read_json(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # its own kind is none
+        raise TutorError(f"{path}: no tokenizer ({error})") from None
+
+
+def _read_sentencepiece(path: Path) -> Any:
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        return SentencePieceProcessor(model_file=str(path))
+    except (OSError, RuntimeError) as error:
+        raise TutorError(f"{path}: not a SentencePiece model ({error})") from None

@@ -4,16 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlxtutor.backends import choose, load
+from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.suite import score_answers, summarise_scores
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.file_check import Link
+from mlxtutor.export.ollama_folder import computes_inside
+from mlxtutor.export.source import Source
 from mlxtutor.inference.generate import LoadedModel, calculate
 from mlxtutor.problems.suite import SPLITS, suite_rows
+from mlxtutor.registry.directory import load_checked_weights, load_config
 from mlxtutor.text.chat import CALC, CALC_END, RESULT, before_reply, encode_chat
 from mlxtutor.text.tokenizer import Tokenizer
 
 MAX_TOKENS = 384
 LARGEST_LOSS = 0.02  # of the share of right answers, with the f32, f16 and q8_0 types; and at least three problems
+
+
+def not_asked(source: Source, n: int) -> str:
+    """Why the suite isn't put to this model, empty where it is. n: problems of each split that are wanted."""
+    if not n:
+        return "--suite-n 0"
+    if not computes_inside(source):
+        return "the model doesn't call our calculator inside its answers"
+    try:
+        load_config(source.directory)
+    except TutorError as error:
+        return str(error)
+    return ""
+
+
+def open_tutor(source: Source, name: str) -> LoadedModel:
+    """The source on a backend of ours, its adapter merged in float32."""
+    backend, config = load(choose("auto")[0]), load_config(source.directory)
+    weights = load_checked_weights(source.directory, config)
+    for tensor, pair in (source.adapter.pairs if source.adapter else {}).items():
+        weights[tensor] = weights[tensor] + pair.delta()
+    return LoadedModel(backend, backend.build(config, weights, "float32"), Tokenizer.load(source.directory), config.max_seq_len, name)
 
 
 def measure(engine: Engine, tutor: LoadedModel, n: int, kind: str) -> Link:

@@ -71,7 +71,7 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], ba
     special = _special_ids(directory, settings, tokens, ends)
     return Vocabulary(model, pre, tuple(tokens), tuple(types), tuple(scores), tuple(merges), special,
                       tuple(sorted({special["eos"], special["eot"], *ends})), _adds_bos(directory, document, settings, special), prefix,
-                      _chat_template(directory, settings), normalisation)
+                      read_chat_template(directory), normalisation)
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:
@@ -241,17 +241,17 @@ def _adds_bos(directory: Path, document: dict[str, Any], settings: dict[str, Any
     return "bos" in special and json.dumps(_named(directory, settings, "bos")) in template
 
 
-def _chat_template(directory: Path, settings: dict[str, Any]) -> str | None:
+def read_chat_template(directory: Path) -> str | None:
     """The Jinja template, from its own file or the settings; of several named ones, `default`."""
-    path = directory / "chat_template.jinja"
+    path, settings = directory / "chat_template.jinja", directory / "tokenizer_config.json"
     if path.is_file():
         try:
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise TutorError(f"{path}: byte {error.start} is not UTF-8 (save the file as UTF-8)") from None
-    found = settings.get("chat_template")
+    found = _read_if_there(settings).get("chat_template")
     if isinstance(found, list) and all(isinstance(item, dict) for item in found):
         found = next((item.get("template") for item in found if item.get("name") == "default"), None)
     if found is not None and not isinstance(found, str):
-        raise wrong(f"{directory}/tokenizer_config.json", "chat_template", found, "a text, or a list of objects with name and template")
+        raise wrong(str(settings), "chat_template", found, "a text, or a list of objects with name and template")
     return found

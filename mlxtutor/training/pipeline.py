@@ -16,16 +16,16 @@ from filelock import FileLock, Timeout
 
 from mlxtutor import backends
 from mlxtutor.backends import Backend
-from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train, to_dict
+from mlxtutor.config import ModelConfig, Recipe, StageConfig, for_device, stage_train, to_dict
+from mlxtutor.datasets.examples import stage_examples
 from mlxtutor.datasets.rows import write_rows
-from mlxtutor.datasets.sources import recipe_tokenizer, stage_examples
+from mlxtutor.datasets.sources import recipe_tokenizer
 from mlxtutor.errors import TutorError
 from mlxtutor.evaluation.asking import evaluate_suite
 from mlxtutor.evaluation.report import render_comparison
 from mlxtutor.files import write_atomic
 from mlxtutor.home import Home
 from mlxtutor.inference.generate import LoadedModel, generate
-from mlxtutor.problems.suite import SPLITS
 from mlxtutor.registry.directory import load_checked_weights, load_config, save_model
 from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import ModelRef, list_models, register, resolve
@@ -196,8 +196,7 @@ def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: M
         yield {"event": "evaluation", "when": when}
         model = job.backend.build(config, weights, job.dtype)
         loaded = LoadedModel(job.backend, model, tokenizer, config.max_seq_len, job.recipe.name)
-        counts = {split: getattr(settings, split) for split in SPLITS}
-        summary, answers = evaluate_suite(loaded, counts, settings.max_new_tokens, settings.batch_size)
+        summary, answers = evaluate_suite(loaded, settings.asked(when == "before"), settings.max_new_tokens, settings.batch_size)
         result = {"summary": summary, "answers": answers}
         write_atomic(path, json.dumps(result).encode())
     write_rows(job.run_folder / f"answers-{when}.jsonl", result["answers"])
@@ -220,7 +219,11 @@ def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, w
 
 
 def job_for(recipe: Recipe, backend_name: str, home: Home, dtype: str = "auto") -> tuple[Job, str]:
-    """The job and the reason for its backend; the dtype is resolved, so that fingerprints name what really computes."""
+    """The job and the reason for its backend. Dtype and tokens are resolved, so that fingerprints name what really happens."""
     name, reason = backends.choose(backend_name)
     backend = backends.load(name)
-    return Job(recipe, backend, name, backend.device(dtype).dtype, home), reason
+    device = backend.device(dtype)
+    fitted = for_device(recipe, slow=device.kind == "cpu" and device.dtype == "float32")
+    fewer = [f"{stage.name} {stage.tokens:,}" for stage, asked in zip(fitted.stages, recipe.stages) if stage.tokens != asked.tokens]
+    slow = f"; a CPU that computes in float32 takes the recipe's slow_tokens: {', '.join(fewer)}" if fewer else ""
+    return Job(fitted, backend, name, device.dtype, home), reason + slow

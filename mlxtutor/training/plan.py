@@ -15,7 +15,7 @@ from mlxtutor.backends import Sampling
 from mlxtutor.config import ModelConfig, StageConfig, TrainConfig, stage_train
 from mlxtutor.datasets.batch import Batch, Examples, make_batch, plan_steps, typical_steps
 from mlxtutor.errors import TutorError
-from mlxtutor.problems.suite import SPLITS, suite_rows
+from mlxtutor.problems.suite import suite_rows
 from mlxtutor.text.chat import encode_chat
 from mlxtutor.text.tokenizer import Tokenizer
 from mlxtutor.training import memory
@@ -145,15 +145,15 @@ def _evaluation_seconds(job: Job, tokenizer: Tokenizer, config: ModelConfig, wei
     for _ in range(DECODE_STEPS):
         decoder.step(free)
     per_token = (time.perf_counter() - began) / DECODE_STEPS / len(prompts)
-    asked = evaluation_count(job)
+    before, after = (evaluation_count(job, early) for early in (True, False))
     answer = min(settings.max_new_tokens, float(np.mean(lengths)))
-    return 2 * asked * prefill / len(prompts) + per_token * asked * (settings.max_new_tokens + answer)
+    return (before + after) * prefill / len(prompts) + per_token * (before * settings.max_new_tokens + after * answer)
 
 
-def evaluation_count(job: Job) -> int:
-    """Problems asked before the last stage, and again after it; 0 of `others` means all of them."""
-    settings = job.recipe.evaluation
-    return sum(getattr(settings, split) or (len(suite_rows(split)) if split == "others" else 0) for split in SPLITS)
+def evaluation_count(job: Job, before: bool) -> int:
+    """Problems asked before the last stage, or after it; 0 of `others` means all of them."""
+    counts = job.recipe.evaluation.asked(before)
+    return sum(n or (len(suite_rows(split)) if split == "others" else 0) for split, n in counts.items())
 
 
 def _peak_bytes(job: Job, config: ModelConfig, stages: tuple[StagePlan, ...]) -> int:

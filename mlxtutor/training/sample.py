@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mlxtutor.config import ModelConfig, Recipe, StageConfig, stage_train
 from mlxtutor.datasets.batch import Examples
-from mlxtutor.datasets.sources import recipe_tokenizer, stage_examples
+from mlxtutor.datasets.examples import stage_examples
+from mlxtutor.datasets.sources import recipe_tokenizer
 from mlxtutor.errors import TutorError
 from mlxtutor.registry.directory import load_config
 from mlxtutor.registry.models import resolve
