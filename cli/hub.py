@@ -59,7 +59,7 @@ def push_command(
     ref = resolve(models, words[0] if len(words) == 2 else None)
     upload = pushing.prepare(ref, words[-1], known, choices, pushing.hub_licence)
     for note in upload.notes:
-        console.err.print(f"note: {note}", markup=False, soft_wrap=True)
+        _note(note)
     if out is not None:
         pushing.write_upload(upload, out)
     pushed = None if out else _sent(upload, private, revision, message)
@@ -88,8 +88,12 @@ def pull_command(
     with _below_the_bars():
         pulled = pulling.pull(console.home().models, remote, name)
     for note in pulled.notes:
-        console.err.print(f"note: {note}", markup=False, soft_wrap=True)
+        _note(note)
     _print_pull(pulled, as_json)
+
+
+def _note(text: str) -> None:
+    console.err.print(f"note: {text}", markup=False, soft_wrap=True)
 
 
 def _check_words(words: list[str], known: list[ModelRef]) -> None:
@@ -106,7 +110,7 @@ def _sent(upload: Upload, private: bool | None, revision: str | None, message: s
 
     try:
         with _below_the_bars():
-            return push(upload, private, revision, message)
+            return push(upload, private, revision, message, _note)
     except KeyboardInterrupt:
         console.err.print("nothing was published; run the same command again, and what has arrived is not sent again", soft_wrap=True)
         raise
@@ -131,7 +135,8 @@ def _document(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: boo
 
     return {"model": shown_id(ref), "repo": pushed.repo if pushed else upload.repo, "url": pushed.url if pushed else None,
             "commit": pushed.commit if pushed else None, "private": pushed.private if pushed else private, "licence": upload.licence.id,
-            "files": upload.sizes, "left_out": list(upload.left_out), "dry_run": not pushed, "out": str(out) if out else None}
+            "files": upload.sizes, "left_out": list(upload.left_out), "deleted": list(pushed.deleted) if pushed else [],
+            "dry_run": not pushed, "out": str(out) if out else None}
 
 
 def _print_push(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: bool | None, out: Path | None) -> None:

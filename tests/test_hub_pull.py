@@ -26,6 +26,7 @@ from mlxtutor.registry.models import list_models, resolve
     (lambda files: files.update({"config.json": b"[]"}), "config.json is no JSON object"),
     (lambda files: files.update({"model.safetensors.index.json": b'{"weight_map": {"a": "model-2.safetensors"}}'}),
      "model-2.safetensors, which model.safetensors.index.json names, is missing"),
+    (lambda files: files.update({"model.safetensors.index.json": b'{"weight_map": ["a"]}'}), "index.json has no weight_map"),
 ])
 def test_what_pull_refuses(tutor, hub, models, tiny_tokenizer, tmp_path, change, message):
     files = foreign(tmp_path, tiny_tokenizer, models)
