@@ -12,6 +12,7 @@ from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
 from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
+from mlxtutor.export.exported_card import licence_files, write_card
 from mlxtutor.export.export_folder import begin, finished, keep_proof
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.hf_directory import KEPT_FILES, check_dtype, default_dtype, write_hf
@@ -34,6 +35,7 @@ from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
+from mlxtutor.registry.manifest import CARD
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
 Progress = Callable[[int, int], None]
@@ -42,12 +44,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A model to export. problems: of each split of the suite that the proof asks; 0: none."""
+    """A model to export. problems: of each split of the suite that the proof asks; 0: none. known: the registry."""
 
     ref: ModelRef
     source: Source
     settings: Settings
     problems: int = 0
+    known: tuple[ModelRef, ...] = ()
 
     @property
     def id(self) -> str:
@@ -62,7 +65,7 @@ class Export:
 def open_export(home: Home, name: str | None, base: str | None, settings: Settings, problems: int = 0) -> Export:
     """The promoted or newest model, or the one that is named; base: of an adapter, where its card doesn't say where it is."""
     ref = resolve(home.models, name)
-    return Export(ref, open_source(ref.path, _base(home, ref, base)), settings, problems)
+    return Export(ref, open_source(ref.path, _base(home, ref, base)), settings, problems, tuple(list_models(home.models)))
 
 
 def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
@@ -92,8 +95,9 @@ def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progres
     """A model directory. dtype: by default the base's own."""
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
-    begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES])
+    begin(folder, ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES, CARD, *licence_files(export.source)])
     files = write_hf(export.source, folder, chosen, progress)
+    files += write_card(export.ref, export.source, export.known, folder, files)
     command = f"mlx_lm.generate --model {folder.name} --prompt QUESTION"
     return finished(folder, [*files, write_page(folder, export.id, export.source, command)])
 
@@ -167,9 +171,10 @@ def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
-    begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE])
+    begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE, CARD, *licence_files(export.source)])
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
-    return finished(folder, write_adapter_as(export.source, folder, form, description))
+    files = write_adapter_as(export.source, folder, form, description)
+    return finished(folder, [*files, *write_card(export.ref, export.source, export.known, folder, files)])
 
 
 def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +155,12 @@ def _visibility(api: Any, repo: str) -> bool | None:
 
 
 def _check_whole(ref: ModelRef) -> None:
+    """TutorError where its files aren't those of its card. A folder may have more, an export's README.md and whatever is added to it."""
     changed = compare(ref.path, ref.card)
-    if changed.any:
+    if ref.version and changed.any:
         raise TutorError(f"{ref.id} is not what was registered ({changed}); push another version (tutor models verify)")
+    if changed.changed or changed.missing:
+        raise TutorError(f"{ref.path} is not what its {CARD} describes ({replace(changed, added=())}); export it again")
 
 
 def _adapter_base(ref: ModelRef, known: Sequence[ModelRef], said: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,12 @@ def file_names(folder: Path) -> list[str]:
 
 def describe_files(folder: Path) -> Files:
     """{name: {"sha256": 64 hexadecimal digits, "size": bytes}} of a model's files."""
-    return {name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in file_names(folder)}
+    return describe(folder, file_names(folder))
+
+
+def describe(folder: Path, names: Iterable[str]) -> Files:
+    """The same of some of its files."""
+    return {name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names}
 
 
 def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def resolve(models: Path, name: str | None) -> ModelRef:
     if found:
         return found
     if name and Path(name).is_dir():
-        return _directory(known, Path(name))
+        return directory_ref(known, Path(name))
     raise _absent(known, name)
 
 
@@ -111,6 +111,13 @@ def version_named(models: Path, name: str, command: str) -> ModelRef:
     if not found:
         raise _absent(known, name)
     return found
+
+
+def directory_ref(known: Sequence[ModelRef], path: Path) -> ModelRef:
+    """A directory; one of the registry's own is the model that it holds."""
+    whole = path.resolve()
+    card = _read_card(path / CARD)
+    return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
 
 
 def _versions(parent: Path) -> list[ModelRef]:
@@ -188,13 +195,6 @@ def _absent(known: list[ModelRef], name: str) -> TutorError:
         return TutorError(f"no such folder: {name} (check the path{pulled})")
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
     return TutorError(f'no model "{name}" (here: {names}; or a model directory)')
-
-
-def _directory(known: list[ModelRef], path: Path) -> ModelRef:
-    """A directory; one of the registry's own is the model that it holds."""
-    whole = path.resolve()
-    card = _read_card(path / CARD)
-    return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
 
 
 def _read_card(path: Path) -> dict | None:
