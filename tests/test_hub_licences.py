@@ -26,6 +26,12 @@ from mlxtutor.registry.models import list_models, register
     ("CC BY-NC-ND 4.0", "cc-by-nc-nd-4.0"), ("All rights reserved", "proprietary"), ("Proprietary", "proprietary"),
     ("", "unknown"), (None, "unknown"), ("unknown", "unknown"), ("cc", "unknown"), ("gpl", "unknown"), ("other", "unknown"),
     ("my own", "unknown"), ("CC BY 4.0 with exceptions", "unknown"), ("CC BY-SA-ND 4.0", "unknown"), ("not MIT", "unknown"),
+    ("cc0", "cc0-1.0"), ("CC-0", "cc0-1.0"), ("https://creativecommons.org/publicdomain/zero/1.0/deed.en", "cc0-1.0"),
+    ("CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", "cc0-1.0"), ("public domain", "public-domain"),
+    ("in the public domain", "public-domain"), ("CC0 for the text, images CC BY-NC 4.0", "unknown"),
+    ("CC0-1.0 / CC-BY-NC-4.0", "unknown"), ("CC0 / CC BY", "unknown"), ("not cc0", "unknown"), ("no CC0, all use forbidden", "unknown"),
+    ("domain license", "unknown"), ("domain", "unknown"), ("not in the public domain", "unknown"), ("CC0 商用禁止", "unknown"),
+    ("MIT 商用禁止", "unknown"), ("CC BY 4.0 кроме рисунков", "unknown"), ("CC0 2.0", "unknown"),
 ])
 def test_names_of_licences(text, name):
     assert parse_licence(text).id == name
