@@ -10,6 +10,9 @@ import pytest
 import tiny
 from hub_models import content, one_line
 
+from mlxtutor.export.exporting import open_export
+from mlxtutor.export.proof import Settings
+from mlxtutor.home import Home
 from mlxtutor.registry.directory import save_model
 from mlxtutor.registry.models import register, resolve
 
@@ -108,3 +111,13 @@ def test_a_base_given_by_hand_counts_too(tutor, hub, models, tiny_tokenizer, tmp
     code, out, err = tutor("hub", "push", folder, "me/out", "--json")
     assert code == 0 and json.loads(out)["licence"] == "apache-2.0", err
     assert resolve(models, str(folder)).card["kind"] == "exported"
+
+
+@pytest.mark.parametrize("revision, version", [("r1", 1), ("r2", 2), ("", 2)])
+def test_the_base_is_the_revision_that_the_adapter_names(tutor_home, models, tiny_tokenizer, revision, version):
+    for number in (1, 2):
+        hub_models.micro(models, tiny_tokenizer, "w", number, kind="pulled", origin={"repo": "Q/w", "revision": f"r{number}"})
+    parent = {"role": "base", "model": "Q/w", **({"revision": revision} if revision else {})}
+    hub_models.adapter(models, "Q/w", [parent])
+    found = open_export(Home(tutor_home), "my-lora", None, Settings())
+    assert found.source.directory == models / "w" / str(version)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import hub_models
 import pytest
 
@@ -175,7 +177,9 @@ def test_ancestors_count(models, tiny_tokenizer):
     first = hub_models.on_data(models, tiny_tokenizer, [hub_models.data("a.jsonl", ["CC BY-SA 4.0"])], name="first")
     second = hub_models.micro(models, tiny_tokenizer, "second", 1, parents=[{"role": "base", "model": "first@1", "digest": first.digest}])
     assert found(second, models) == {OURS, ("a.jsonl", "cc-by-sa-4.0", "")}
-    gone = hub_models.micro(models, tiny_tokenizer, "third", 2, parents=[{"role": "base", "model": "gone@1", "digest": "sha256:00"}])
+    lost = hub_models.micro(models, tiny_tokenizer, "gone", 3)
+    gone = hub_models.micro(models, tiny_tokenizer, "third", 2, parents=[{"role": "base", "model": "gone@1", "digest": lost.digest}])
+    shutil.rmtree(lost.path.parent)
     assert ("gone@1", "unknown", "") in found(gone, models)
 
 

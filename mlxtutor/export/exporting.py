@@ -35,6 +35,7 @@ from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
+from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import CARD
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
@@ -72,13 +73,14 @@ def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
     """Where the base of an adapter is: given, or a parent in the registry."""
     if base:
         return resolve(home.models, base).path
-    parents = [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "base"]
-    if not parents:
+    named = [(entry, parent) for entry, parent in parents_of(ref, list_models(home.models)) if entry.get("role") == "base"]
+    if not named:
         return None
-    for known in list_models(home.models):  # a base of the hub that was pulled
-        if parents[0] in (known.id, *(parent["model"] for parent in known.card.get("parents") or [] if parent.get("role") == "source")):
-            return known.path
-    raise TutorError(f"{ref.id}: its base {parents[0]} is not here (--base NAME or DIR; from the hub: tutor hub pull {parents[0]})")
+    entry, parent = named[0]
+    if parent is None:
+        name = entry["model"]
+        raise TutorError(f"{ref.id}: its base {name} is not here (--base NAME or DIR; from the hub: tutor hub pull {name})")
+    return parent.path
 
 
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:

@@ -72,6 +72,7 @@ def register(models: Path, name: str, card: dict, write: Callable[[Path], None])
     """Take the next version of a name; write(folder) makes and fills the folder, then it appears at once under its final name.
 
     The files become read-only. The same files under the same name are the version that is there, which is given, with its own card.
+    TutorError where a parent of this registry (`parents`: NAME@N) is no longer here.
     """
     with workplace(models, check_name(name)) as folder:
         write(folder)
@@ -79,7 +80,11 @@ def register(models: Path, name: str, card: dict, write: Callable[[Path], None])
         files = seal(folder)
         card = {"code": code_state(), **card, "files": files, "digest": digest_of(files), "size": size_of(files)}
         with locked(models):
-            return _same_files(models / name, card["digest"]) or _appear(models / name, card, folder)
+            there = _same_files(models / name, card["digest"])
+            if there:
+                return there
+            _check_parents(models, name, card)
+            return _appear(models / name, card, folder)
 
 
 def resolve(models: Path, name: str | None) -> ModelRef:
@@ -146,6 +151,21 @@ def _same_files(parent: Path, digest: str) -> ModelRef | None:
         if card and card.get("digest") == digest and not compare(folder, card).any:
             return ModelRef(parent.name, number, folder, card, _stable(parent, numbered).get(number))
     return None
+
+
+def _check_parents(models: Path, name: str, card: dict) -> None:
+    """What a model was made from may have been removed while it was written; the caller holds the lock."""
+    here = [path for entry in card.get("parents") or [] if (path := _place(models, str(entry.get("model"))))]
+    gone = [f"{path.parent.name}@{path.name}" for path in here if not (path / CARD).is_file()]
+    if gone:
+        raise TutorError(f"{', '.join(gone)}: removed meanwhile, and {name} was made from it, so {name} is not registered (make it from a "
+                         "model that is here)")
+
+
+def _place(models: Path, model: str) -> Path | None:
+    """Where NAME@N is; None for a hub id or the name of a folder."""
+    name, _, version = model.partition("@")
+    return models / name / version if NAME.fullmatch(name) and VERSION.fullmatch(version) else None
 
 
 def _appear(parent: Path, card: dict, folder: Path) -> ModelRef:
