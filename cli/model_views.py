@@ -38,9 +38,9 @@ def document(ref: ModelRef, known: Sequence[ModelRef]) -> dict[str, Any]:
 
 
 def verified(ref: ModelRef, found: Differences) -> dict[str, Any]:
-    """whole: None where an old card lists no files."""
-    return {"model": shown_id(ref), "path": str(ref.path), "whole": not found.any if found.known else None,
-            "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added)}
+    """whole: None where an old card lists no files. sealed: the card has a digest of its own, and is part of what is whole."""
+    return {"model": shown_id(ref), "path": str(ref.path), "whole": not found.any if found.known or found.any else None,
+            "sealed": found.sealed, "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added)}
 
 
 def print_list(found: Sequence[ModelRef]) -> None:
@@ -94,8 +94,15 @@ def print_verified(found: Sequence[tuple[ModelRef, Differences]]) -> None:
         console.out.print("no model yet (make one: tutor train)")
         return
     rows = [[shown_id(ref), "CHANGED" if differences.any else "whole" if differences.known else "no manifest",
-             str(differences) or ("" if differences.known else "registered before files were listed")] for ref, differences in found]
+             str(differences) or _unsaid(differences)] for ref, differences in found]
     console.out.print(console.table("models against their manifests", ["model", "files are", ""], rows))
+
+
+def _unsaid(found: Differences) -> str:
+    """What can't be said of an old model."""
+    if not found.known:
+        return "registered before files were listed"
+    return "" if found.sealed else "its card not checked: registered before cards had a digest"
 
 
 def family(ref: ModelRef, known: Sequence[ModelRef]) -> Tree:
@@ -194,7 +201,8 @@ def _splits(ref: ModelRef | None) -> dict[str, Any]:
 
 
 def _sizes(ref: ModelRef) -> dict[str, int]:
-    return {p.relative_to(ref.path).as_posix(): p.stat().st_size for p in sorted(ref.path.rglob("*")) if p.is_file()}
+    return {p.relative_to(ref.path).as_posix(): p.stat().st_size for p in sorted(ref.path.rglob("*"))
+            if p.is_file() and not p.name.startswith(".")}
 
 
 def _shape(ref: ModelRef) -> str:

@@ -183,6 +183,16 @@ def test_ancestors_count(models, tiny_tokenizer):
     assert ("gone@1", "unknown", "") in found(gone, models)
 
 
+def test_an_ancestor_whose_card_was_edited_is_no_witness(models, tiny_tokenizer):
+    first = hub_models.on_data(models, tiny_tokenizer, [hub_models.data("a.jsonl", ["CC BY-NC-ND 4.0"])], name="first")
+    second = hub_models.micro(models, tiny_tokenizer, "second", 1, parents=[{"role": "base", "model": "first@1", "digest": first.digest}])
+    card = first.path / "tutor.json"
+    card.chmod(0o644)
+    card.write_text(card.read_text().replace("CC BY-NC-ND 4.0", "MIT"))
+    with pytest.raises(TutorError, match="first/1/tutor.json: not the card that was registered"):
+        found(second, models)
+
+
 def test_a_base_on_the_hub_has_the_licence_of_its_record_or_its_card(models):
     parents = [{"role": "base", "model": "Qwen/Qwen2.5-0.5B"}]
     ref = hub_models.adapter(models, parents=parents)

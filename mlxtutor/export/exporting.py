@@ -36,7 +36,7 @@ from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
 from mlxtutor.registry.lineage import parents_of
-from mlxtutor.registry.manifest import CARD
+from mlxtutor.registry.manifest import CARD, check_card_kept
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
 Progress = Callable[[int, int], None]
@@ -66,6 +66,7 @@ class Export:
 def open_export(home: Home, name: str | None, base: str | None, settings: Settings, problems: int = 0) -> Export:
     """The promoted or newest model, or the one that is named; base: of an adapter, where its card doesn't say where it is."""
     ref = resolve(home.models, name)
+    check_card_kept(ref.path)
     return Export(ref, open_source(ref.path, _base(home, ref, base)), settings, problems, tuple(list_models(home.models)))
 
 

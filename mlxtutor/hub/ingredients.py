@@ -13,6 +13,7 @@ from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
 from mlxtutor.records.licences import LICENCES, parse_licence, split_all
 from mlxtutor.records.licences import UNKNOWN as NOT_KNOWN
 from mlxtutor.registry.lineage import carried_parent, parents_of
+from mlxtutor.registry.manifest import check_card_kept
 from mlxtutor.registry.models import ModelRef, shown_id
 from mlxtutor.registry.origin import UNKNOWN, data_of
 
@@ -58,7 +59,7 @@ class Origins:
 def origins(ref: ModelRef, known: Sequence[ModelRef], said: Said = Said(), lookup: Lookup = lambda name: None) -> Origins:  # noqa: B008
     """Everything that went into a model. lookup: the licence of a model on the hub, None where it can't be told.
 
-    TutorError for a statement about something that isn't in it.
+    TutorError for a statement about something that isn't in it, and for a card that was edited.
     """
     found: list[Ingredient] = []
     files: list[DataFile] = []
@@ -92,6 +93,8 @@ def _family(ref: ModelRef, known: Sequence[ModelRef]) -> Iterator[ModelRef]:
         if model.version and model.path in seen:
             continue
         seen.add(model.path)
+        if model.version:
+            check_card_kept(model.path)
         yield model
         waiting += [parent for _, parent in _parents(model, known) if parent]
 

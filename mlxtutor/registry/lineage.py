@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlxtutor.registry.manifest import check_card_kept
 from mlxtutor.registry.models import ModelRef, shown_id
 
 CARRIED = ("kind", "data", "licence", "recipe")  # what a licence follows from
@@ -23,7 +24,12 @@ def children_of(ref: ModelRef, known: Sequence[ModelRef]) -> list[tuple[dict[str
 
 
 def carried_entry(ref: ModelRef, role: str, known: Sequence[ModelRef], below: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """An entry of `parents` for a card that leaves the registry: with the parent's own `card`, and in that its parents' in turn."""
+    """An entry of `parents` for a card that leaves the registry: with the parent's own `card`, and in that its parents' in turn.
+
+    TutorError where one of the cards was edited.
+    """
+    if ref.version:
+        check_card_kept(ref.path)
     card = {key: ref.card[key] for key in CARRIED if ref.card.get(key)}
     below = below | {shown_id(ref)}
     parents = [{**entry, **carried_entry(parent, entry.get("role", "base"), known, below), "model": entry.get("model")}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlxtutor.errors import TutorError
-from mlxtutor.files import sync, write_atomic
+from mlxtutor.files import sync
 from mlxtutor.registry.history import mentioned, now, promotions, read_history
-from mlxtutor.registry.manifest import CARD, READ_ONLY, compare, digest_of, seal, size_of
+from mlxtutor.registry.manifest import CARD, compare, digest_of, seal, size_of, write_sealed
 from mlxtutor.registry.origin import code_state
 from mlxtutor.registry.writing import locked, workplace
 
@@ -173,8 +173,7 @@ def _appear(parent: Path, card: dict, folder: Path) -> ModelRef:
     version = 1 + max([0, *_numbered(parent), *mentioned(read_history(parent))])
     card = {"name": parent.name, "version": version, "created": now(), **card}
     card["version"] = version
-    write_atomic(folder / CARD, (json.dumps(card, ensure_ascii=False, indent=2) + "\n").encode())
-    (folder / CARD).chmod(READ_ONLY)
+    write_sealed(folder, card)
     sync(folder)
     os.replace(folder, parent / str(version))
     sync(parent)
