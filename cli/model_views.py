@@ -27,7 +27,8 @@ SCORES = {"correct": "", "correct_off": "  calculator off"}  # a score: what its
 def entry(ref: ModelRef) -> dict[str, Any]:
     """What lists give of a model."""
     return {"name": ref.name, "version": ref.version, "kind": ref.card.get("kind"), "path": str(ref.path), "stable": ref.stable,
-            "created": ref.card.get("created"), "promoted": ref.promoted, "digest": ref.digest, "size": ref.card.get("size")}
+            "created": ref.card.get("created"), "promoted": ref.promoted, "digest": ref.digest, "size": ref.card.get("size"),
+            "problem": ref.problem or None}
 
 
 def document(ref: ModelRef, known: Sequence[ModelRef]) -> dict[str, Any]:
@@ -40,14 +41,17 @@ def document(ref: ModelRef, known: Sequence[ModelRef]) -> dict[str, Any]:
 def verified(ref: ModelRef, found: Differences) -> dict[str, Any]:
     """whole: None where an old card lists no files. sealed: the card has a digest of its own, and is part of what is whole."""
     return {"model": shown_id(ref), "path": str(ref.path), "whole": not found.any if found.known or found.any else None,
-            "sealed": found.sealed, "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added)}
+            "sealed": found.sealed, "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added),
+            **({"whole": False, "problem": ref.problem} if ref.problem else {})}
 
 
 def print_list(found: Sequence[ModelRef]) -> None:
-    rows = [[ref.id, "stable" if ref.stable else "", ref.card.get("kind", "-"), _parameters(ref), _correct(ref), _made(ref)]
-            for ref in found]
+    rows = [[ref.id, "damaged" if ref.problem else "stable" if ref.stable else "", ref.card.get("kind", "-"), _parameters(ref),
+             _correct(ref), _made(ref)] for ref in found]
     columns = ["model", "", "kind", "parameters", "correct on new values", "made (UTC)"]
     console.out.print(console.table("models", columns, rows, right=(3, 4)))
+    for problem in dict.fromkeys(ref.problem for ref in found if ref.problem):
+        console.note(f"damaged: {problem}")
 
 
 def print_model(ref: ModelRef) -> None:
@@ -93,8 +97,8 @@ def print_verified(found: Sequence[tuple[ModelRef, Differences]]) -> None:
     if not found:
         console.out.print("no model yet (make one: tutor train)")
         return
-    rows = [[shown_id(ref), "CHANGED" if differences.any else "whole" if differences.known else "no manifest",
-             str(differences) or _unsaid(differences)] for ref, differences in found]
+    rows = [[shown_id(ref), "DAMAGED" if ref.problem else "CHANGED" if differences.any else "whole" if differences.known else "no manifest",
+             ref.problem or str(differences) or _unsaid(differences)] for ref, differences in found]
     console.out.print(console.table("models against their manifests", ["model", "files are", ""], rows))
 
 

@@ -110,17 +110,6 @@ def test_a_stable_version_deleted_by_hand_gives_way_to_the_one_before(models):
     assert add(models, "a", "three").version == 3
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"time": "x"}', '{"time": "x", "event": "jump", "from": 1, "to": 2}',
-                                  '{"time": "x", "event": "promote", "from": "1", "to": 2}'])
-def test_a_damaged_history_is_one_line(models, line):
-    ref = add(models, "a", "one")
-    promote(models, ref.id)
-    with (models / "a" / "history.jsonl").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(TutorError, match=r"history.jsonl:2: no event of a history"):
-        list_models(models)
-
-
 # removal and ancestry
 
 def test_removal(models):

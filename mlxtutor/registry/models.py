@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import sync
-from mlxtutor.registry.history import mentioned, now, promotions, read_history
+from mlxtutor.registry.card import read_card
+from mlxtutor.registry.history import REGISTERED, given_numbers, now, promotions, read_history, record
 from mlxtutor.registry.manifest import CARD, compare, digest_of, seal, size_of, write_sealed
 from mlxtutor.registry.origin import code_state
 from mlxtutor.registry.writing import locked, workplace
@@ -26,7 +26,7 @@ NEWEST = ("newest", "latest")
 class ModelRef:
     """A registered model; card is its tutor.json (docs/models.md has its fields). promoted: when it was, where it is the stable version.
 
-    A directory outside the registry has the version 0.
+    A directory outside the registry has the version 0. problem: what is wrong with the card, which is then empty, or with the history.
     """
 
     name: str
@@ -34,6 +34,7 @@ class ModelRef:
     path: Path
     card: dict
     promoted: str | None = None
+    problem: str = ""
 
     @property
     def id(self) -> str:
@@ -62,7 +63,7 @@ def check_name(name: str, what: str = "model name") -> str:
 
 
 def list_models(models: Path) -> list[ModelRef]:
-    """Every complete model, oldest first."""
+    """Every complete model, oldest first; the damaged ones, which no command takes, too."""
     parents = [path for path in models.iterdir() if path.is_dir()] if models.is_dir() else []
     found = [ref for parent in parents for ref in _versions(parent)]
     return sorted(found, key=lambda ref: (ref.card.get("created", ""), ref.name, ref.version))
@@ -97,17 +98,21 @@ def resolve(models: Path, name: str | None) -> ModelRef:
     if name is None:
         if not known:
             raise TutorError("no model yet (make one: tutor train)")
-        return max((ref for ref in known if ref.promoted), key=lambda ref: ref.promoted or "", default=known[-1])
+        sound = [ref for ref in known if not ref.problem]
+        return _sound(max((ref for ref in sound if ref.promoted), key=lambda ref: ref.promoted or "", default=(sound or known)[-1]))
     found = _named(known, name)
     if found:
-        return found
+        return _sound(found)
     if name and Path(name).is_dir():
         return directory_ref(known, Path(name))
     raise _absent(known, name)
 
 
 def version_named(models: Path, name: str, command: str) -> ModelRef:
-    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for the command that changes it. Raises TutorError."""
+    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for the command that changes it. Raises TutorError.
+
+    A damaged one can still be removed.
+    """
     known = list_models(models)
     of_name = [ref.id for ref in sorted(known, key=lambda ref: ref.version) if ref.name == name]
     if of_name:
@@ -115,20 +120,41 @@ def version_named(models: Path, name: str, command: str) -> ModelRef:
     found = _named(known, name)
     if not found:
         raise _absent(known, name)
-    return found
+    same = [ref.id for ref in known if ref.digest == found.digest]
+    if name.startswith("sha256:") and len(same) > 1:
+        raise TutorError(f'which one? "{name}" is {", ".join(same)} (e.g. tutor models {command} {same[0]})')
+    return found if command == "remove" else _sound(found)
 
 
 def directory_ref(known: Sequence[ModelRef], path: Path) -> ModelRef:
     """A directory; one of the registry's own is the model that it holds."""
     whole = path.resolve()
-    card = _read_card(path / CARD)
+    card = read_card(path / CARD)
     return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
 
 
 def _versions(parent: Path) -> list[ModelRef]:
-    cards = {number: card for number, folder in _numbered(parent).items() if (card := _read_card(folder / CARD)) is not None}
-    stable = _stable(parent, cards) if cards else {}
-    return [ModelRef(parent.name, number, parent / str(number), card, stable.get(number)) for number, card in sorted(cards.items())]
+    cards: dict[int, dict] = {}
+    problems: dict[int, str] = {}
+    for number, folder in sorted(_numbered(parent).items()):
+        try:
+            card = read_card(folder / CARD)
+        except TutorError as error:
+            card, problems[number] = {}, f"{error}, or: tutor models remove {parent.name}@{number}"
+        if card is not None:
+            cards[number] = card
+    try:
+        stable, damage = _stable(parent, cards), ""
+    except TutorError as error:
+        stable, damage = {}, str(error)
+    return [ModelRef(parent.name, number, parent / str(number), card, stable.get(number), problems.get(number, damage))
+            for number, card in cards.items()]
+
+
+def _sound(ref: ModelRef) -> ModelRef:
+    if ref.problem:
+        raise TutorError(ref.problem)
+    return ref
 
 
 def _stable(parent: Path, present: Collection[int]) -> dict[int, str]:
@@ -142,15 +168,7 @@ def _numbered(parent: Path) -> dict[int, Path]:
 
 def _same_files(parent: Path, digest: str) -> ModelRef | None:
     """The version that has these files, and has them still."""
-    numbered = _numbered(parent)
-    for number, folder in sorted(numbered.items()):
-        try:
-            card = _read_card(folder / CARD)
-        except TutorError:  # a new model is not lost because an old one is damaged
-            continue
-        if card and card.get("digest") == digest and not compare(folder, card).any:
-            return ModelRef(parent.name, number, folder, card, _stable(parent, numbered).get(number))
-    return None
+    return next((ref for ref in _versions(parent) if ref.digest == digest and not compare(ref.path, ref.card).any), None)
 
 
 def _check_parents(models: Path, name: str, card: dict) -> None:
@@ -170,13 +188,14 @@ def _place(models: Path, model: str) -> Path | None:
 
 def _appear(parent: Path, card: dict, folder: Path) -> ModelRef:
     """Give the sealed folder the next number, one that no version has had; the caller holds the lock."""
-    version = 1 + max([0, *_numbered(parent), *mentioned(read_history(parent))])
+    version = 1 + max([0, *_numbered(parent), *given_numbers(parent)])
     card = {"name": parent.name, "version": version, "created": now(), **card}
     card["version"] = version
     write_sealed(folder, card)
     sync(folder)
     os.replace(folder, parent / str(version))
     sync(parent)
+    record(parent, REGISTERED, None, version)  # the number stays given, also where the folder is deleted by hand
     return ModelRef(parent.name, version, parent / str(version), card)
 
 
@@ -214,17 +233,3 @@ def _absent(known: list[ModelRef], name: str) -> TutorError:
         return TutorError(f"no such folder: {name} (check the path{pulled})")
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
     return TutorError(f'no model "{name}" (here: {names}; or a model directory)')
-
-
-def _read_card(path: Path) -> dict | None:
-    """None where there is none, or no longer: a model may be removed while others are read."""
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError as error:
-        what = getattr(error, "msg", error)
-        raise TutorError(f"{path}: not JSON ({what}); restore it, or remove the folder {path.parent}") from None
-    if not isinstance(card, dict):
-        raise TutorError(f"{path}: not a JSON object; restore it, or remove the folder {path.parent}")
-    return card
