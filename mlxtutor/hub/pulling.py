@@ -10,7 +10,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import json_object
-from mlxtutor.hub.connection import check_repo, client, hub_errors
+from mlxtutor.hub.connection import check_repo, client, hub_errors, stated_licence
 from mlxtutor.hub.ingredients import HUB_ID
 from mlxtutor.hub.repo_files import ADAPTER_CONFIG, INDEX, README, check_layout, check_paths, is_model_file
 from mlxtutor.records.card import sha256
@@ -66,9 +66,7 @@ def look(repo: str, revision: str | None = None) -> Remote:
     if form != "model":  # a merged model beside an adapter is another model
         taken = [sibling for sibling in taken if not _weights_of_another(sibling.rfilename)]
     kept = {sibling.rfilename for sibling in taken}
-    data = info.card_data
-    licence = data.get("license") if data else None
-    return Remote(info.id or repo, str(info.sha), form, data.get("license_name") if data and licence == "other" else licence,
+    return Remote(info.id or repo, str(info.sha), form, stated_licence(info.card_data),
                   {sibling.rfilename: int(sibling.size or 0) for sibling in taken},
                   {sibling.rfilename: str(sibling.lfs.sha256) for sibling in taken if sibling.lfs},
                   tuple(sorted(name for name in names if name not in kept and not name.startswith("."))))

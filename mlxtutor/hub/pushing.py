@@ -10,7 +10,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.files import json_object
-from mlxtutor.hub.connection import check_repo, client, hub_errors, require_login
+from mlxtutor.hub.connection import check_repo, client, hub_errors, require_login, stated_licence
 from mlxtutor.hub.ingredients import HUB_ID, Lookup, Origins, Said, origins
 from mlxtutor.hub.licence_check import model_licence
 from mlxtutor.hub.licence_duties import DUTIES, check_model_name
@@ -128,11 +128,9 @@ def push(upload: Upload, private: bool | None, revision: str | None = None, mess
 def hub_licence(name: str) -> str | None:
     """What a model's card on the hub says its licence is; None where it says none or can't be reached."""
     try:
-        data = client().model_info(name, timeout=10).card_data
+        return stated_licence(client().model_info(name, timeout=10).card_data)
     except Exception:  # whatever keeps the hub from answering, the licence isn't known
         return None
-    licence = data.get("license") if data else None
-    return data.get("license_name") if data and licence == "other" else licence
 
 
 def _stale(api: Any, repo: str, revision: str | None, pushed: Collection[str]) -> list[str]:
