@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -182,19 +182,16 @@ def _print_stages(stages: list[dict[str, Any]]) -> None:
 
 def _compared(title: str, names: tuple[str, str], old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
     """Two evaluations' correct answers, split by split. problems: those that the score was asked of, both numbers where they differ."""
+    from mlxtutor.evaluation.report import asked_of
+
     rows = []
     for split in dict.fromkeys([*(s for s in SPLITS if s in new or s in old), *new, *old]):
         for name, label in SCORES.items():
             scores = [side.get(split, {"scores": {}})["scores"].get(name) for side in (old, new)]
             if name == "correct" or any(scores):
-                counts = " / ".join(dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score))
-                rows.append([label or split, counts or "-", *(cell for score in scores for cell in _cells(score))])
+                cells = [cell for score in scores for cell in (console.percent(score), console.interval(score))]
+                rows.append([label or split, asked_of(scores) or "-", *cells])
     return console.table(title, ["split", "problems", names[0], "95 %", names[1], "95 %"], rows, right=(1, 2, 3, 4, 5))
-
-
-def _cells(score: dict[str, Any] | None) -> Iterator[str]:
-    yield console.percent(score)
-    yield console.interval(score)
 
 
 def _splits(ref: ModelRef | None) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
-from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.exported_card import licence_files, write_card
 from mlxtutor.export.export_folder import begin, finished, keep_proof
@@ -23,7 +22,6 @@ from mlxtutor.export.ollama_api import check_name
 from mlxtutor.export.ollama_folder import (
     BASE_FILE,
     MODEL_FILE,
-    README,
     SCRIPT,
     Folder,
     computes_inside,
@@ -35,6 +33,7 @@ from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
+from mlxtutor.model_files import INDEX, README
 from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import CARD, check_card_kept
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id

@@ -12,7 +12,8 @@ from mlxtutor.errors import TutorError
 from mlxtutor.files import json_object
 from mlxtutor.hub.connection import check_repo, client, hub_errors, stated_licence
 from mlxtutor.hub.ingredients import HUB_ID
-from mlxtutor.hub.repo_files import ADAPTER_CONFIG, INDEX, README, check_layout, check_paths, is_model_file
+from mlxtutor.hub.repo_files import check_layout, check_paths, is_model_file
+from mlxtutor.model_files import ADAPTER_CONFIG, INDEX, README
 from mlxtutor.records.card import sha256
 from mlxtutor.registry.manifest import CARD
 from mlxtutor.registry.models import ModelRef, check_name, register

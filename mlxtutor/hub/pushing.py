@@ -15,7 +15,8 @@ from mlxtutor.hub.ingredients import HUB_ID, Lookup, Origins, Said, origins
 from mlxtutor.hub.licence_check import model_licence
 from mlxtutor.hub.licence_duties import DUTIES, check_model_name
 from mlxtutor.hub.model_card import CardFacts, render_card
-from mlxtutor.hub.repo_files import ADAPTER_CONFIG, README, check_layout, clean_json, is_model_file, stale_files, without_paths
+from mlxtutor.hub.repo_files import check_layout, clean_json, is_model_file, stale_files, without_paths
+from mlxtutor.model_files import ADAPTER_CONFIG, README
 from mlxtutor.records.licences import Licence
 from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import CARD, compare, file_names

@@ -9,12 +9,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from mlxtutor.errors import TutorError
+from mlxtutor.model_files import ADAPTER_CONFIG, MLX_FILE, PEFT_FILE, README
 from mlxtutor.registry.manifest import CARD
 
-README = "README.md"
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = {"peft": "adapter_model.safetensors", "mlx": "adapters.safetensors"}
-INDEX = "model.safetensors.index.json"
+ADAPTER_WEIGHTS = {"peft": PEFT_FILE, "mlx": MLX_FILE}
 TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5", ".npy", ".npz")
 _LOADED = re.compile(  # what libraries open without being told to: a file of another model among them makes it another model
@@ -119,6 +117,6 @@ def _missing(present: set[str], weights: list[str]) -> str:
                 "convert it where you trust it)")
     if any(name.endswith(".gguf") for name in present):
         return "GGUF files, which this command does not take (Ollama does: ollama run hf.co/OWNER/NAME)"
-    wanted = "config.json, *.safetensors and a tokenizer; or adapter_config.json and adapter_model.safetensors or adapters.safetensors"
+    wanted = f"config.json, *.safetensors and a tokenizer; or {ADAPTER_CONFIG} and {' or '.join(ADAPTER_WEIGHTS.values())}"
     shown = ", ".join(sorted(name for name in present if name not in (README, CARD, ".gitattributes"))[:6]) or "nothing"
     return f"neither a model nor an adapter (has {shown}; wanted: {wanted})"
