@@ -12,7 +12,6 @@ from mlxtutor.export.source import Source
 from mlxtutor.files import write_atomic
 from mlxtutor.hub.repo_files import is_licence_file, without_paths
 from mlxtutor.model_files import ADAPTER_CONFIG
-from mlxtutor.registry.history import now
 from mlxtutor.registry.lineage import carried_entry, parents_of
 from mlxtutor.registry.manifest import CARD, describe, digest_of, size_of
 from mlxtutor.registry.models import ModelRef, directory_ref
@@ -34,7 +33,7 @@ def write_card(ref: ModelRef, source: Source, known: Sequence[ModelRef], folder:
     copied = [Path(shutil.copyfile(path, folder / name)) for name, path in licence_files(source).items()]
     listed = describe(folder, sorted(path.relative_to(folder).as_posix() for path in [*files, *copied]))
     kind = "micro" if ref.card.get("kind") == "micro" else "adapter" if (folder / ADAPTER_CONFIG) in files else "exported"
-    card = {"kind": kind, "created": now(), "code": code_state(), "parents": [_source_entry(ref, source, known)],
+    card = {"kind": kind, "code": code_state(), "parents": [_source_entry(ref, source, known)],
             **({"licence": ref.card["licence"]} if ref.card.get("licence") else {}),
             "files": listed, "digest": digest_of(listed), "size": size_of(listed)}
     write_atomic(folder / CARD, (json.dumps(without_paths(card), ensure_ascii=False, indent=2) + "\n").encode())

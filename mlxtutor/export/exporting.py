@@ -176,7 +176,9 @@ def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     begin(folder, ["adapter_config.json", PEFT_FILE, MLX_FILE, ADAPTER_FILE, CARD, *licence_files(export.source)])
     description = describe(export.ref.name, export.ref.version, export.ref.card, _base_name(export))
     files = write_adapter_as(export.source, folder, form, description)
-    return finished(folder, [*files, *write_card(export.ref, export.source, export.known, folder, files)])
+    if form != "gguf":  # which the hub's commands don't take
+        files += write_card(export.ref, export.source, export.known, folder, files)
+    return finished(folder, files)
 
 
 def prove_adapter(export: Export, folder: Path, form: str, report: Report) -> dict[str, Any]:
