@@ -11,8 +11,8 @@ from typing import Any
 from mlxtutor.errors import TutorError
 from mlxtutor.export.adapter import MLX_FILE, PEFT_FILE, read_adapter
 from mlxtutor.export.engine import Engine
-from mlxtutor.export.exported_card import licence_files, write_card
 from mlxtutor.export.export_folder import begin, finished, keep_proof
+from mlxtutor.export.exported_card import licence_files, write_card
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.hf_directory import KEPT_FILES, check_dtype, default_dtype, write_hf
 from mlxtutor.export.merge_check import prove_merged
