@@ -84,7 +84,8 @@ def _model(session: Session, name: str) -> None:
     rows = []
     for ref in list_models(session.home.models):
         here = "•" if ref.path == session.opened.ref.path else ""
-        rows.append([here, shown_id(ref), ref.card.get("kind", ""), ref.card["created"][:16].replace("T", " ")])
+        kind = "damaged" if ref.problem else ref.card.get("kind", "")
+        rows.append([here, shown_id(ref), kind, ref.card.get("created", "")[:16].replace("T", " ")])
     session.view.table(["", "model", "kind", "made (UTC)"], rows)
 
 

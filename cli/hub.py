@@ -14,28 +14,33 @@ from .options import AsJson
 
 if TYPE_CHECKING:
     from mlxtutor.hub.pulling import Pulled
-    from mlxtutor.hub.pushing import Pushed, Upload
+    from mlxtutor.hub.pushing import Choices, Pushed, Upload
     from mlxtutor.registry.models import ModelRef
 
 app = typer.Typer(no_args_is_help=True, help="Models to and from the Hugging Face hub. Example: tutor hub push me/em-tutor")
 
 
+Private = Annotated[bool | None, typer.Option("--private/--public", show_default=False, help=(
+    "A new repository is private unless --public; one that is there stays as it is."))]
+Words = Annotated[list[str], typer.Argument(metavar="[MODEL] REPO", show_default=False, help=(
+    "MODEL: NAME, NAME@2 or a directory; the promoted or newest model by default. REPO: OWNER/NAME, or NAME of your own."))]
+Licence = Annotated[str | None, typer.Option("--licence", "--license", metavar="ID", help=(
+    "Of the model; by default the most restrictive of its data's and its base's. Checked against them."))]
+DataLicence = Annotated[list[str] | None, typer.Option("--data-licence", "--data-license", metavar="FILE=LICENCE", help=(
+    "Of a data file that has none; the card says that you said so."))]
+BaseLicence = Annotated[list[str] | None, typer.Option("--base-licence", "--base-license", metavar="MODEL=LICENCE", help=(
+    "Of a base whose licence isn't known."))]
+
+
 @app.command("push")
 def push_command(
-    words: Annotated[list[str], typer.Argument(metavar="[MODEL] REPO", help="MODEL: NAME, NAME@2 or a directory; the promoted or newest "
-                                               "model by default. REPO: OWNER/NAME, or NAME of your own.", show_default=False)],
-    private: Annotated[bool | None, typer.Option("--private/--public", help="A new repository is private unless --public; one that is "
-                                                 "there stays as it is.", show_default=False)] = None,
+    words: Words,
+    private: Private = None,
     revision: Annotated[str | None, typer.Option(metavar="BRANCH", help="Made where it isn't there; main by default.")] = None,
     message: Annotated[str, typer.Option(help="Of the commit.")] = "",
-    licence: Annotated[str | None, typer.Option(
-        "--licence", "--license", metavar="ID",
-        help="Of the model; by default the most restrictive of its data's and its base's. Checked against them.")] = None,
-    data_licence: Annotated[list[str] | None, typer.Option(
-        "--data-licence", "--data-license", metavar="FILE=LICENCE",
-        help="Of a data file that has none; the card says that you said so.")] = None,
-    base_licence: Annotated[list[str] | None, typer.Option(
-        "--base-licence", "--base-license", metavar="MODEL=LICENCE", help="Of a base whose licence isn't known.")] = None,
+    licence: Licence = None,
+    data_licence: DataLicence = None,
+    base_licence: BaseLicence = None,
     base: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Of an adapter: where its base is on the hub.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write to --out what would be uploaded, and upload nothing.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="For --dry-run: a new folder.")] = None,
@@ -48,18 +53,12 @@ def push_command(
     Example: tutor hub push em-tutor@2 me/em-tutor --public
     """
     from mlxtutor.hub import pushing
-    from mlxtutor.registry.models import list_models, resolve
 
-    models = console.home().models
-    known = list_models(models)
-    _check_words(words, known)
+    _check_words(words)
     if dry_run != (out is not None):
         raise typer.BadParameter("--dry-run and --out DIR go together")
-    choices = pushing.Choices(licence, pushing.Said(_pairs("--data-licence", data_licence), _pairs("--base-licence", base_licence)), base)
-    ref = resolve(models, words[0] if len(words) == 2 else None)
-    upload = pushing.prepare(ref, words[-1], known, choices, pushing.hub_licence)
-    for note in upload.notes:
-        console.err.print(f"note: {note}", markup=False, soft_wrap=True)
+    said = pushing.Said(_pairs("--data-licence", data_licence), _pairs("--base-licence", base_licence))
+    ref, upload = _prepared(words, pushing.Choices(licence, said, base))
     if out is not None:
         pushing.write_upload(upload, out)
     pushed = None if out else _sent(upload, private, revision, message)
@@ -88,17 +87,35 @@ def pull_command(
     with _below_the_bars():
         pulled = pulling.pull(console.home().models, remote, name)
     for note in pulled.notes:
-        console.err.print(f"note: {note}", markup=False, soft_wrap=True)
+        _note(note)
     _print_pull(pulled, as_json)
 
 
-def _check_words(words: list[str], known: list[ModelRef]) -> None:
+def _note(text: str) -> None:
+    console.err.print(f"note: {text}", markup=False, soft_wrap=True)
+
+
+def _check_words(words: list[str]) -> None:
     """A model alone is no repository, though its name might be one."""
+    from mlxtutor.registry.models import list_models
+
     if len(words) > 2:
         raise typer.BadParameter(f'"{words[2]}" is too much: at most a model and a repository', param_hint="[MODEL] REPO")
-    if len(words) == 1 and words[0].partition("@")[0] in {ref.name for ref in known}:
+    if len(words) == 1 and words[0].partition("@")[0] in {ref.name for ref in list_models(console.home().models)}:
         raise typer.BadParameter(f"{words[0]} is a model, and the repository is missing (tutor hub push {words[0]} OWNER/NAME)",
                                  param_hint="[MODEL] REPO")
+
+
+def _prepared(words: list[str], choices: Choices) -> tuple[ModelRef, Upload]:
+    from mlxtutor.hub.pushing import hub_licence, prepare
+    from mlxtutor.registry.models import list_models, resolve
+
+    models = console.home().models
+    ref = resolve(models, words[0] if len(words) == 2 else None)
+    upload = prepare(ref, words[-1], list_models(models), choices, hub_licence)
+    for note in upload.notes:
+        _note(note)
+    return ref, upload
 
 
 def _sent(upload: Upload, private: bool | None, revision: str | None, message: str) -> Pushed:
@@ -106,7 +123,7 @@ def _sent(upload: Upload, private: bool | None, revision: str | None, message: s
 
     try:
         with _below_the_bars():
-            return push(upload, private, revision, message)
+            return push(upload, private, revision, message, _note)
     except KeyboardInterrupt:
         console.err.print("nothing was published; run the same command again, and what has arrived is not sent again", soft_wrap=True)
         raise
@@ -131,7 +148,8 @@ def _document(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: boo
 
     return {"model": shown_id(ref), "repo": pushed.repo if pushed else upload.repo, "url": pushed.url if pushed else None,
             "commit": pushed.commit if pushed else None, "private": pushed.private if pushed else private, "licence": upload.licence.id,
-            "files": upload.sizes, "left_out": list(upload.left_out), "dry_run": not pushed, "out": str(out) if out else None}
+            "files": upload.sizes, "left_out": list(upload.left_out), "deleted": list(pushed.deleted) if pushed else [],
+            "dry_run": not pushed, "out": str(out) if out else None}
 
 
 def _print_push(ref: ModelRef, upload: Upload, pushed: Pushed | None, private: bool | None, out: Path | None) -> None:

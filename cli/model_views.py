@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -27,7 +27,8 @@ SCORES = {"correct": "", "correct_off": "  calculator off"}  # a score: what its
 def entry(ref: ModelRef) -> dict[str, Any]:
     """What lists give of a model."""
     return {"name": ref.name, "version": ref.version, "kind": ref.card.get("kind"), "path": str(ref.path), "stable": ref.stable,
-            "created": ref.card.get("created"), "promoted": ref.promoted, "digest": ref.digest, "size": ref.card.get("size")}
+            "created": ref.card.get("created"), "promoted": ref.promoted, "digest": ref.digest, "size": ref.card.get("size"),
+            "problem": ref.problem or None}
 
 
 def document(ref: ModelRef, known: Sequence[ModelRef]) -> dict[str, Any]:
@@ -38,16 +39,19 @@ def document(ref: ModelRef, known: Sequence[ModelRef]) -> dict[str, Any]:
 
 
 def verified(ref: ModelRef, found: Differences) -> dict[str, Any]:
-    """whole: None where an old card lists no files."""
-    return {"model": shown_id(ref), "path": str(ref.path), "whole": not found.any if found.known else None,
-            "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added)}
+    """whole: None where an old card lists no files. sealed: the card has a digest of its own, and is part of what is whole."""
+    return {"model": shown_id(ref), "path": str(ref.path), "whole": not found.any if found.known or found.any else None,
+            "sealed": found.sealed, "changed": list(found.changed), "missing": list(found.missing), "added": list(found.added),
+            **({"whole": False, "problem": ref.problem} if ref.problem else {})}
 
 
 def print_list(found: Sequence[ModelRef]) -> None:
-    rows = [[ref.id, "stable" if ref.stable else "", ref.card.get("kind", "-"), _parameters(ref), _correct(ref), _made(ref)]
-            for ref in found]
+    rows = [[ref.id, "damaged" if ref.problem else "stable" if ref.stable else "", ref.card.get("kind", "-"), _parameters(ref),
+             _correct(ref), _made(ref)] for ref in found]
     columns = ["model", "", "kind", "parameters", "correct on new values", "made (UTC)"]
     console.out.print(console.table("models", columns, rows, right=(3, 4)))
+    for problem in dict.fromkeys(ref.problem for ref in found if ref.problem):
+        console.note(f"damaged: {problem}")
 
 
 def print_model(ref: ModelRef) -> None:
@@ -93,9 +97,16 @@ def print_verified(found: Sequence[tuple[ModelRef, Differences]]) -> None:
     if not found:
         console.out.print("no model yet (make one: tutor train)")
         return
-    rows = [[shown_id(ref), "CHANGED" if differences.any else "whole" if differences.known else "no manifest",
-             str(differences) or ("" if differences.known else "registered before files were listed")] for ref, differences in found]
+    rows = [[shown_id(ref), "DAMAGED" if ref.problem else "CHANGED" if differences.any else "whole" if differences.known else "no manifest",
+             ref.problem or str(differences) or _unsaid(differences)] for ref, differences in found]
     console.out.print(console.table("models against their manifests", ["model", "files are", ""], rows))
+
+
+def _unsaid(found: Differences) -> str:
+    """What can't be said of an old model."""
+    if not found.known:
+        return "registered before files were listed"
+    return "" if found.sealed else "its card not checked: registered before cards had a digest"
 
 
 def family(ref: ModelRef, known: Sequence[ModelRef]) -> Tree:
@@ -171,19 +182,16 @@ def _print_stages(stages: list[dict[str, Any]]) -> None:
 
 def _compared(title: str, names: tuple[str, str], old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
     """Two evaluations' correct answers, split by split. problems: those that the score was asked of, both numbers where they differ."""
+    from mlxtutor.evaluation.report import asked_of
+
     rows = []
     for split in dict.fromkeys([*(s for s in SPLITS if s in new or s in old), *new, *old]):
         for name, label in SCORES.items():
             scores = [side.get(split, {"scores": {}})["scores"].get(name) for side in (old, new)]
             if name == "correct" or any(scores):
-                counts = " / ".join(dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score))
-                rows.append([label or split, counts or "-", *(cell for score in scores for cell in _cells(score))])
+                cells = [cell for score in scores for cell in (console.percent(score), console.interval(score))]
+                rows.append([label or split, asked_of(scores) or "-", *cells])
     return console.table(title, ["split", "problems", names[0], "95 %", names[1], "95 %"], rows, right=(1, 2, 3, 4, 5))
-
-
-def _cells(score: dict[str, Any] | None) -> Iterator[str]:
-    yield console.percent(score)
-    yield console.interval(score)
 
 
 def _splits(ref: ModelRef | None) -> dict[str, Any]:
@@ -194,7 +202,8 @@ def _splits(ref: ModelRef | None) -> dict[str, Any]:
 
 
 def _sizes(ref: ModelRef) -> dict[str, int]:
-    return {p.relative_to(ref.path).as_posix(): p.stat().st_size for p in sorted(ref.path.rglob("*")) if p.is_file()}
+    return {p.relative_to(ref.path).as_posix(): p.stat().st_size for p in sorted(ref.path.rglob("*"))
+            if p.is_file() and not p.name.startswith(".")}
 
 
 def _shape(ref: ModelRef) -> str:

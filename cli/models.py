@@ -152,5 +152,5 @@ def verify_command(
         console.print_json([verified(ref, differences) for ref, differences in found])
     else:
         print_verified(found)
-    if any(differences.any for _, differences in found):
+    if any(ref.problem or differences.any for ref, differences in found):
         raise typer.Exit(1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mlxtutor.errors import TutorError
 
@@ -40,6 +41,15 @@ def _opened(beside: Path, path: Path) -> BinaryIO:
         return open(beside, "wb")
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """A file's JSON object; empty for what is none, or can't be read."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def sync(path: Path) -> None:

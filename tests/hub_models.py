@@ -50,7 +50,7 @@ def on_data(models, tokenizer, entries, name="em-tutor", **more):
 
 def adapter_files(folder, base="Qwen/Qwen2.5-0.5B", form="peft"):
     folder.mkdir(parents=True, exist_ok=True)
-    a, b = np.ones((4, 64), np.float32), np.zeros((64, 4), np.float32)
+    a, b = np.ones((4, 64), np.float32), np.zeros((96, 4), np.float32)
     module = "model.layers.0.self_attn.q_proj"
     if form == "peft":
         save_file({f"base_model.model.{module}.lora_A.weight": a, f"base_model.model.{module}.lora_B.weight": b},

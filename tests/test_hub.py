@@ -20,7 +20,7 @@ from mlxtutor.hub.connection import hub_errors
 from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import list_models, resolve
 
-PUSH_FIELDS = {"model", "repo", "url", "commit", "private", "licence", "files", "left_out", "dry_run", "out"}
+PUSH_FIELDS = {"model", "repo", "url", "commit", "private", "licence", "files", "left_out", "deleted", "dry_run", "out"}
 
 
 def test_push_then_pull_is_the_same_model_to_the_byte(tutor, hub, models, tiny_tokenizer):
@@ -63,6 +63,36 @@ def test_a_second_push_replaces_what_is_no_longer_the_models(tutor, hub, models,
     assert tutor("hub", "push", "me/em-tutor", "--revision", "try")[0] == 0
     assert hub.repos["me/em-tutor"].branches.keys() == {"main", "try"} and len(hub.repos["me/em-tutor"].messages) == commits + 1
     assert not [path for method, path in hub.requests if method == "PUT"]  # weights that are there aren't sent again
+
+
+OWN = {name: b"mine" for name in ("LICENSE", "NOTICE", "USE_POLICY.md", "preprocessor_config.json", "lora.safetensors", "notes.md")}
+
+
+def test_a_push_deletes_no_licence_and_nothing_that_it_did_not_bring(tutor, hub, models, tiny_tokenizer):
+    hub.add("me/em-tutor", {**OWN, "model.safetensors.index.json": b"{}", "adapter_config.json": b"{}"})
+    hub_models.micro(models, tiny_tokenizer)
+    code, out, err = tutor("hub", "push", "me/em-tutor", "--json")
+    files = hub.repos["me/em-tutor"].files()
+    assert code == 0 and OWN.items() <= files.items(), err
+    assert json.loads(out)["deleted"] == (gone := ["model.safetensors.index.json", "adapter_config.json"]) and not files.keys() & set(gone)
+    assert "deleted from me/em-tutor by this commit, since they are not this model's: model.safetensors.index.json, adapter_config" in err
+
+
+def test_what_an_earlier_push_brought_goes_with_it(tutor, hub, models, tiny_tokenizer):
+    earlier = dict.fromkeys(["extra.safetensors", "preprocessor_config.json", "LICENSE", "notes.md"], {"sha256": "", "size": 4})
+    hub.add("me/em-tutor", {**OWN, "extra.safetensors": b"theirs", "tutor.json": json.dumps({"files": earlier}).encode()})
+    hub_models.micro(models, tiny_tokenizer)
+    assert tutor("hub", "push", "me/em-tutor")[0] == 0
+    left = hub.repos["me/em-tutor"].files()
+    assert OWN.keys() - left.keys() == {"preprocessor_config.json"} and "extra.safetensors" not in left
+    assert tutor("hub", "push", "me/em-tutor", "--json")[2].count("deleted") == 0
+
+
+@pytest.mark.parametrize("card", [b"{", b"[]", b'{"files": ["lora.safetensors"]}'])
+def test_an_earlier_card_that_says_nothing_deletes_nothing(tutor, hub, models, tiny_tokenizer, card):
+    hub.add("me/em-tutor", {**OWN, "tutor.json": card})
+    hub_models.micro(models, tiny_tokenizer)
+    assert tutor("hub", "push", "me/em-tutor")[0] == 0 and OWN.items() <= hub.repos["me/em-tutor"].files().items()
 
 
 def test_public_and_ones_own_name(tutor, hub, models, tiny_tokenizer):

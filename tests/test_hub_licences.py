@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import hub_models
 import pytest
 
@@ -26,6 +28,12 @@ from mlxtutor.registry.models import list_models, register
     ("CC BY-NC-ND 4.0", "cc-by-nc-nd-4.0"), ("All rights reserved", "proprietary"), ("Proprietary", "proprietary"),
     ("", "unknown"), (None, "unknown"), ("unknown", "unknown"), ("cc", "unknown"), ("gpl", "unknown"), ("other", "unknown"),
     ("my own", "unknown"), ("CC BY 4.0 with exceptions", "unknown"), ("CC BY-SA-ND 4.0", "unknown"), ("not MIT", "unknown"),
+    ("cc0", "cc0-1.0"), ("CC-0", "cc0-1.0"), ("https://creativecommons.org/publicdomain/zero/1.0/deed.en", "cc0-1.0"),
+    ("CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", "cc0-1.0"), ("public domain", "public-domain"),
+    ("in the public domain", "public-domain"), ("CC0 for the text, images CC BY-NC 4.0", "unknown"),
+    ("CC0-1.0 / CC-BY-NC-4.0", "unknown"), ("CC0 / CC BY", "unknown"), ("not cc0", "unknown"), ("no CC0, all use forbidden", "unknown"),
+    ("domain license", "unknown"), ("domain", "unknown"), ("not in the public domain", "unknown"), ("CC0 商用禁止", "unknown"),
+    ("MIT 商用禁止", "unknown"), ("CC BY 4.0 кроме рисунков", "unknown"), ("CC0 2.0", "unknown"),
 ])
 def test_names_of_licences(text, name):
     assert parse_licence(text).id == name
@@ -169,8 +177,20 @@ def test_ancestors_count(models, tiny_tokenizer):
     first = hub_models.on_data(models, tiny_tokenizer, [hub_models.data("a.jsonl", ["CC BY-SA 4.0"])], name="first")
     second = hub_models.micro(models, tiny_tokenizer, "second", 1, parents=[{"role": "base", "model": "first@1", "digest": first.digest}])
     assert found(second, models) == {OURS, ("a.jsonl", "cc-by-sa-4.0", "")}
-    gone = hub_models.micro(models, tiny_tokenizer, "third", 2, parents=[{"role": "base", "model": "gone@1", "digest": "sha256:00"}])
+    lost = hub_models.micro(models, tiny_tokenizer, "gone", 3)
+    gone = hub_models.micro(models, tiny_tokenizer, "third", 2, parents=[{"role": "base", "model": "gone@1", "digest": lost.digest}])
+    shutil.rmtree(lost.path.parent)
     assert ("gone@1", "unknown", "") in found(gone, models)
+
+
+def test_an_ancestor_whose_card_was_edited_is_no_witness(models, tiny_tokenizer):
+    first = hub_models.on_data(models, tiny_tokenizer, [hub_models.data("a.jsonl", ["CC BY-NC-ND 4.0"])], name="first")
+    second = hub_models.micro(models, tiny_tokenizer, "second", 1, parents=[{"role": "base", "model": "first@1", "digest": first.digest}])
+    card = first.path / "tutor.json"
+    card.chmod(0o644)
+    card.write_text(card.read_text().replace("CC BY-NC-ND 4.0", "MIT"))
+    with pytest.raises(TutorError, match="first/1/tutor.json: not the card that was registered"):
+        found(second, models)
 
 
 def test_a_base_on_the_hub_has_the_licence_of_its_record_or_its_card(models):

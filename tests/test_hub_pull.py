@@ -10,6 +10,7 @@ import pytest
 from hub_models import foreign, one_line
 from safetensors.numpy import load_file
 
+from mlxtutor.hub.pushing import hub_licence
 from mlxtutor.registry.models import list_models, resolve
 
 
@@ -26,6 +27,7 @@ from mlxtutor.registry.models import list_models, resolve
     (lambda files: files.update({"config.json": b"[]"}), "config.json is no JSON object"),
     (lambda files: files.update({"model.safetensors.index.json": b'{"weight_map": {"a": "model-2.safetensors"}}'}),
      "model-2.safetensors, which model.safetensors.index.json names, is missing"),
+    (lambda files: files.update({"model.safetensors.index.json": b'{"weight_map": ["a"]}'}), "index.json has no weight_map"),
 ])
 def test_what_pull_refuses(tutor, hub, models, tiny_tokenizer, tmp_path, change, message):
     files = foreign(tmp_path, tiny_tokenizer, models)
@@ -97,3 +99,18 @@ def test_a_revision_is_a_branch_a_tag_or_a_commit(tutor, hub, models, tiny_token
     assert tutor("hub", "pull", f"you/model@{first}")[0] == tutor("hub", "pull", "you/model@v2")[0] == 0
     assert "NOTICE" not in resolve(models, "model@1").card["files"] and "NOTICE" in resolve(models, "model@2").card["files"]
     assert "no such branch, tag or commit" in one_line(tutor("hub", "pull", "you/model@v9")[2])
+
+
+@pytest.mark.parametrize("said, recorded, pushed", [
+    ("license: mit", "mit", "mit"), ("license: [mit, apache-2.0]", "mit AND apache-2.0", "apache-2.0"),
+    ("license: other\nlicense_name: apache-2.0", "apache-2.0", "apache-2.0"),
+    ("license: [mit, other]\nlicense_name: cc-by-4.0", "mit AND cc-by-4.0", "cc-by-4.0"),
+    ("license: other", None, None), ("license: [mit, other]", "mit AND other", None), ("license: []", None, None)])
+def test_a_licence_list_is_all_of_them(tutor, hub, models, tiny_tokenizer, tmp_path, said, recorded, pushed):
+    readme = f"---\n{said}\n---\n".encode()
+    hub.add("you/model", {**foreign(tmp_path, tiny_tokenizer, models), "README.md": readme})
+    code, out, err = tutor("hub", "pull", "you/model", "--json")
+    assert code == 0 and json.loads(out)["licence"] == recorded == resolve(models, "model").card.get("licence"), err
+    assert hub_licence("you/model") == recorded
+    code, out, err = tutor("hub", "push", "model", "me/model", "--json")
+    assert json.loads(out)["licence"] == pushed if pushed else "has the licence" in one_line(err) or "has no known licence" in one_line(err)

@@ -155,15 +155,6 @@ def test_an_empty_registry_says_how_to_fill_it(models):
         resolve(models, "a")
 
 
-def test_a_damaged_card_is_one_line(models):
-    path = add(models, "a").path / "tutor.json"
-    path.chmod(0o644)
-    for text, said in (("{", "not JSON"), ("[]", "not a JSON object")):
-        path.write_text(text)
-        with pytest.raises(TutorError, match=rf"tutor.json: {said}.*remove the folder"):
-            list_models(models)
-
-
 @pytest.mark.parametrize("config, message", [
     (None, "not a model directory .no config.json in it"),
     ("{", "not a model directory .config.json is not JSON"), ("[]", "not a model directory"),

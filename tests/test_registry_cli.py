@@ -146,9 +146,33 @@ def test_verify_says_what_was_edited(tutor, models):
     code, out, err = tutor("models", "verify")
     assert code == 1 and "changed: model.safetensors" in out and err == "" and narrow(out)
     code, out, _ = tutor("models", "verify", "em-tutor@2", "--json")
-    assert code == 1 and json.loads(out) == [{"model": "em-tutor@2", "path": str(path.parent), "whole": False,
+    assert code == 1 and json.loads(out) == [{"model": "em-tutor@2", "path": str(path.parent), "whole": False, "sealed": True,
                                               "changed": ["model.safetensors"], "missing": [], "added": []}]
     assert tutor("models", "verify", "em-tutor@1")[0] == 0
+
+
+@pytest.mark.parametrize("field", ["licence", "data", "parents", "recipe", "evaluation"])
+def test_an_edited_card_is_seen_by_verify_promote_push_and_export(tutor, models, tmp_path, field):
+    edit_card(models / "em-tutor" / "1", **{field: None})
+    assert json.loads(tutor("models", "verify", "em-tutor@1", "--json")[1])[0]["changed"] == ["tutor.json"]
+    assert "not what was registered (changed: tutor.json), so it is not promoted" in tutor("models", "promote", "em-tutor@1")[2]
+    assert "em-tutor@1 is not what was registered (changed: tutor.json)" in tutor("hub", "push", "em-tutor@1", "me/x")[2]
+    code, _, err = tutor("export", "hf", "em-tutor@1", "--out", tmp_path / "out")
+    assert code == 1 and "em-tutor" in err and "was registered" in err and not (tmp_path / "out").exists()
+
+
+def edit_card(folder, **changes):
+    card = folder / "tutor.json"
+    card.chmod(0o644)
+    card.write_text(json.dumps({**json.loads(card.read_text()), **changes}, ensure_ascii=False, indent=2) + "\n")
+
+
+def test_a_model_from_before_cards_were_sealed_goes_on_and_is_said(tutor, models):
+    (models / "em-tutor" / "1" / ".tutor.json.sha256").unlink()
+    code, out, _ = tutor("models", "verify", "em-tutor@1")
+    assert code == 0 and "whole" in out and "its card not checked" in " ".join(out.split()) and narrow(out)
+    row, = json.loads(tutor("models", "verify", "em-tutor@1", "--json")[1])
+    assert (row["whole"], row["sealed"]) == (True, False) and tutor("models", "promote", "em-tutor@1")[0] == 0
 
 
 def test_remove_and_history(tutor, models):

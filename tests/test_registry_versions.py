@@ -11,7 +11,7 @@ from registry_process import add
 from mlxtutor.errors import TutorError
 from mlxtutor.registry.lineage import children_of, parents_of
 from mlxtutor.registry.manifest import compare, describe_files, digest_of
-from mlxtutor.registry.models import list_models, resolve
+from mlxtutor.registry.models import list_models, register, resolve
 from mlxtutor.registry.origin import parent_entry
 from mlxtutor.registry.promotion import history, promote, rollback
 from mlxtutor.registry.removal import remove
@@ -110,17 +110,6 @@ def test_a_stable_version_deleted_by_hand_gives_way_to_the_one_before(models):
     assert add(models, "a", "three").version == 3
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"time": "x"}', '{"time": "x", "event": "jump", "from": 1, "to": 2}',
-                                  '{"time": "x", "event": "promote", "from": "1", "to": 2}'])
-def test_a_damaged_history_is_one_line(models, line):
-    ref = add(models, "a", "one")
-    promote(models, ref.id)
-    with (models / "a" / "history.jsonl").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(TutorError, match=r"history.jsonl:2: no event of a history"):
-        list_models(models)
-
-
 # removal and ancestry
 
 def test_removal(models):
@@ -150,6 +139,41 @@ def test_parents_and_children(models):
     assert [child.id for _, child in children_of(both, known)] == ["b@1"] and children_of(grandchild, known) == []
     impostor = dataclasses.replace(base, card={**base.card, "digest": "sha256:other"})
     assert children_of(impostor, known) == [] and parents_of(both, [impostor])[0][1] is None
+
+
+def test_a_parent_is_not_removed_while_its_child_is_written(models):
+    parent = add(models, "a", "one")
+
+    def write(folder):
+        folder.mkdir()
+        (folder / "model.safetensors").write_text("child")
+        remove(models, "a@1")
+
+    with pytest.raises(TutorError, match="a@1: removed meanwhile, and c was made from it, so c is not registered .make it from"):
+        register(models, "c", {"parents": [parent_entry(parent)]}, write)
+    assert list_models(models) == [] and not list((models / "c").glob(".new-*"))
+
+
+def pulled(models, content, revision, repo="Q/w"):
+    """As `tutor hub pull` registers it."""
+    card = {"kind": "pulled", "parents": [{"role": "source", "model": repo, "revision": revision}],
+            "origin": {"repo": repo, "revision": revision}}
+    return register(models, "w", card, lambda folder: (folder.mkdir(), (folder / "model.safetensors").write_text(content)))
+
+
+def test_a_base_of_the_hub_is_the_revision_that_was_pulled_else_the_newest(models):
+    old, new = pulled(models, "old", "r1"), pulled(models, "new", "r2")
+    children = {revision: register(models, f"on-{revision}", {"parents": [
+        {"role": "base", "model": "Q/w", **({"revision": revision} if revision != "any" else {})}]},
+        lambda folder: (folder.mkdir(), (folder / "x").write_text("x"))) for revision in ("r1", "r2", "r3", "any")}
+    known = list_models(models)
+    found = {revision: parents_of(child, known)[0][1].id for revision, child in children.items()}
+    assert found == {"r1": old.id, "r2": new.id, "r3": new.id, "any": new.id}
+    assert [child.id for _, child in children_of(old, known)] == ["on-r1@1"] and parents_of(new, known)[0][1] is None
+    with pytest.raises(TutorError, match="w@1 stays: on-r1@1 built on it"):
+        remove(models, "w@1")
+    with pytest.raises(TutorError, match="w@2 stays: on-any@1, on-r2@1, on-r3@1 built on it"):
+        remove(models, "w@2")
 
 
 def test_a_directory_as_parent_goes_by_its_name_and_files(models, tmp_path):

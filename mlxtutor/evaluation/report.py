@@ -1,6 +1,6 @@
 """Evaluations as Markdown tables: one, or before and after side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlxtutor.evaluation.suite import LOWER_IS_BETTER
@@ -13,6 +13,11 @@ def format_share(score: Mapping[str, Any] | None) -> str:
     if not score or score["value"] is None:
         return "–"
     return f"{score['value'] * 100:.1f} % ({score['low'] * 100:.1f}–{score['high'] * 100:.1f})"
+
+
+def asked_of(scores: Iterable[Mapping[str, Any] | None]) -> str:
+    """How many problems a score was asked of: `60`, `500 / 60` where the numbers differ, empty where none says."""
+    return " / ".join(dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score))
 
 
 def score_label(name: str) -> str:

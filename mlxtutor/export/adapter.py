@@ -19,9 +19,8 @@ from mlxtutor.errors import TutorError
 from mlxtutor.export.checkpoint import Checkpoint, read_json, read_tensors
 from mlxtutor.export.values import Values
 from mlxtutor.files import write_atomic
+from mlxtutor.model_files import ADAPTER_CONFIG, MLX_FILE, PEFT_FILE
 
-CONFIG_FILE = "adapter_config.json"
-PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
 _PEFT_PREFIX = "base_model.model."
 _NOT_PLAIN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "trainable_token_indices", "use_qalora",
               "corda_config", "alora_invocation_tokens", "layer_replication", "kasa_config", "use_bdlora", "arrow_config")
@@ -54,7 +53,7 @@ class Adapter:
 
 def read_adapter(directory: Path) -> Adapter:
     """An adapter directory of PEFT or mlx-lm; TutorError for what is no plain LoRA, or incomplete."""
-    config = read_json(directory / CONFIG_FILE)
+    config = read_json(directory / ADAPTER_CONFIG)
     if (directory / PEFT_FILE).is_file():
         return _read_peft(directory, config)
     if (directory / MLX_FILE).is_file():
@@ -72,7 +71,7 @@ def _read_peft(directory: Path, config: dict[str, Any]) -> Adapter:
     if start.startswith(_CHANGES_BASE):
         raise TutorError(f"{directory}: init_lora_weights {start!r} changes the base's weights when PEFT loads it (make it plain LoRA: "
                          "PeftModel.save_pretrained with path_initial_model_for_weight_conversion)")
-    read = Values(config, f"{directory}/{CONFIG_FILE}")
+    read = Values(config, f"{directory}/{ADAPTER_CONFIG}")
     rank, alpha = read.whole("r"), read.number("lora_alpha", high=STRONGEST)
     read.check()
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
@@ -89,7 +88,7 @@ def _read_mlx(directory: Path, config: dict[str, Any]) -> Adapter:
     kind, settings = config.get("fine_tune_type", "lora"), config.get("lora_parameters") or {}
     if kind != "lora" or not isinstance(settings, dict):
         raise TutorError(f"{directory}: fine_tune_type {kind!r} with lora_parameters {settings} (allowed: lora, with rank and scale)")
-    read = Values(settings, f"{directory}/{CONFIG_FILE}: lora_parameters")
+    read = Values(settings, f"{directory}/{ADAPTER_CONFIG}: lora_parameters")
     rank, scale = read.whole("rank"), read.number("scale", high=STRONGEST)
     read.check()
     halves = {}
@@ -156,7 +155,7 @@ def write_mlx(adapter: Adapter, directory: Path, layers: int) -> list[Path]:
 def _write(directory: Path, name: str, tensors: dict[str, np.ndarray], form: str, config: dict[str, Any]) -> list[Path]:
     from safetensors.numpy import save
 
-    files = {CONFIG_FILE: (json.dumps(config, indent=2) + "\n").encode(),
+    files = {ADAPTER_CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
              name: save({key: np.ascontiguousarray(values) for key, values in tensors.items()}, metadata={"format": form})}
     for file, data in files.items():
         write_atomic(directory / file, data)

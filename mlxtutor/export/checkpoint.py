@@ -19,11 +19,11 @@ import numpy as np
 from mlxtutor.errors import TutorError
 from mlxtutor.export.quantisation import from_bfloat16
 from mlxtutor.export.values import Values, is_whole, wrong
+from mlxtutor.model_files import INDEX
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8"), "U32": np.dtype("<u4")}
 FLOATS = ("F32", "F16", "BF16", "F64")
-INDEX = "model.safetensors.index.json"
 HEADER_LIMIT = 100 << 20  # bytes, the format's own
 PACKED_BITS = (2, 4, 8)   # widths that don't straddle a 32-bit word
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.export.adapter import CONFIG_FILE, MLX_FILE, PEFT_FILE, read_adapter
+from mlxtutor.export.adapter import read_adapter
 from mlxtutor.export.architectures import ARCHITECTURES
-from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.export_folder import keep_proof, replacing, workplace
+from mlxtutor.export.exported_card import licence_files, write_card
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.gguf_file import Description, Progress
 from mlxtutor.export.hf_directory import DTYPES, KEPT_FILES, check_dtype, default_dtype, write_hf
@@ -27,7 +27,6 @@ from mlxtutor.export.ollama_api import check_name
 from mlxtutor.export.ollama_folder import (
     BASE_FILE,
     MODEL_FILE,
-    README,
     SCRIPT,
     Folder,
     computes_inside,
@@ -39,8 +38,9 @@ from mlxtutor.export.proof import Product, Settings, document, prove
 from mlxtutor.export.source import Source, open_source
 from mlxtutor.export.writing import ADAPTER_FILE, check_form, check_type, describe, write_adapter_as, write_gguf
 from mlxtutor.home import Home
+from mlxtutor.model_files import ADAPTER_CONFIG, INDEX, MLX_FILE, PEFT_FILE, README
 from mlxtutor.registry.lineage import parents_of
-from mlxtutor.registry.manifest import compare
+from mlxtutor.registry.manifest import CARD, compare
 from mlxtutor.registry.models import ModelRef, list_models, resolve, shown_id
 
 Report = Callable[[str], None]
@@ -48,13 +48,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A model to export. problems: of each split of the suite that the proof asks; 0: none. base: of an adapter."""
+    """A model to export. problems: of each split of the suite that the proof asks; 0: none. base: of an adapter. known: the registry."""
 
     ref: ModelRef
     source: Source
     settings: Settings
     problems: int = 0
     base: ModelRef | None = None
+    known: tuple[ModelRef, ...] = ()
 
     @property
     def id(self) -> str:
@@ -77,7 +78,7 @@ def open_export(home: Home, name: str | None, base: str | None, settings: Settin
     ref = _unchanged(resolve(home.models, name))
     source = open_source(ref.path, _base(home, ref, base))
     below = _unchanged(resolve(home.models, str(source.directory.resolve()))) if source.adapter else None
-    return Export(ref, source, settings, problems, below)
+    return Export(ref, source, settings, problems, below, tuple(list_models(home.models)))
 
 
 def _unchanged(ref: ModelRef) -> ModelRef:
@@ -98,7 +99,6 @@ def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
         return None
     entry, found = parents[0]
     wanted = entry["model"]
-    found = found or next((other for other in known if wanted in _sources(other)), None)  # a base of the hub that was pulled
     if found:
         return found.path
     other = next((other for other in known if other.id == wanted), None)
@@ -106,11 +106,6 @@ def _base(home: Home, ref: ModelRef, base: str | None) -> Path | None:
         raise TutorError(f"{ref.id}: its base {wanted} was {entry['digest']}, the {wanted} that is here is {other.digest} "
                          "(--base NAME or DIR says which to take)")
     raise TutorError(f"{ref.id}: its base {wanted} is not here (--base NAME or DIR; from the hub: tutor hub pull {wanted})")
-
-
-def _sources(ref: ModelRef) -> list[str]:
-    """What a pulled model is called on the hub."""
-    return [parent["model"] for parent in ref.card.get("parents") or [] if parent.get("role") == "source"]
 
 
 def export_gguf(export: Export, folder: Path, kind: str, progress: Progress | None = None) -> list[Path]:
@@ -131,10 +126,11 @@ def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progres
     """A model directory. dtype: by default the base's own."""
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
-    names = ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES]
+    names = ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES, CARD, *map(glob.escape, licence_files(export.source))]
     with replacing(folder, names, {**export.origin, "type": DTYPES[chosen]}) as work:
-        written = [*write_hf(export.source, work, chosen, progress),
-                   write_page(work, export.id, export.source, "mlx_lm.generate --model . --prompt QUESTION")]
+        written = write_hf(export.source, work, chosen, progress)
+        written += [*write_card(export.ref, export.source, export.known, work, written),
+                    write_page(work, export.id, export.source, "mlx_lm.generate --model . --prompt QUESTION")]
     return _in(folder, written)
 
 
@@ -215,9 +211,11 @@ def prove_hf(export: Export, folder: Path, report: Report) -> dict[str, Any]:
 def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
-    names = [CONFIG_FILE, PEFT_FILE, MLX_FILE, ADAPTER_FILE]
+    names = [ADAPTER_CONFIG, PEFT_FILE, MLX_FILE, ADAPTER_FILE, CARD, *map(glob.escape, licence_files(export.source))]
     with replacing(folder, names, {**export.origin, "type": "f32"}) as work:
         written = write_adapter_as(export.source, work, form, _description(export))
+        if form != "gguf":  # which the hub's commands don't take
+            written += write_card(export.ref, export.source, export.known, work, written)
     return _in(folder, written)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.architectures import ARCHITECTURES, plan_tensors
-from mlxtutor.export.checkpoint import INDEX
 from mlxtutor.export.gguf_file import named_encode
 from mlxtutor.export.quantisation import encoded_size
 from mlxtutor.export.source import Source, check_rounding
 from mlxtutor.export.vocabulary import read_chat_template
 from mlxtutor.files import open_atomic, write_atomic
+from mlxtutor.model_files import INDEX
 
 DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 STORED_AS = {"F32": "float32", "F64": "float32", "F16": "float16", "BF16": "bfloat16"}

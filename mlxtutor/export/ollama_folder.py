@@ -17,10 +17,10 @@ from mlxtutor.export.source import Source
 from mlxtutor.export.writing import ADAPTER_FILE
 from mlxtutor.files import write_atomic
 from mlxtutor.inference.conversation import CALCULATOR_OFF
+from mlxtutor.model_files import README
 from mlxtutor.text.tokenizer import SPECIALS
 
 MODEL_FILE, BASE_FILE, SCRIPT = "model.gguf", "base.gguf", "ollama-create.sh"
-README = "README.md"
 TEMPERATURE, TOP_P = "0.2", "0.9"
 LARGEST_CONTEXT = 32768  # tokens: the memory for keys and values is taken when the model is loaded
 ADAPTER_CAVEAT = "Ollama's releases from 0.34.1 refuse ADAPTER; without --adapter the export is one merged file that all releases take"

@@ -44,6 +44,16 @@ def check_repo(repo: str) -> str:
     return repo
 
 
+def stated_licence(data: Any) -> str | None:
+    """What the metadata of a card on the hub says its licence is; of a list `A AND B`, `other` by its name; None where it says none."""
+    named = (data.get("license") if data else None) or []
+    names = [str(name) for name in (named if isinstance(named, list) else [named])]
+    other = str(data.get("license_name") or "") if data else ""
+    if names == ["other"]:
+        return other or None
+    return " AND ".join(other or name if name == "other" else name for name in names) or None
+
+
 @contextmanager
 def hub_errors(repo: str, doing: str, again: str) -> Iterator[None]:
     """Whatever the hub's client raises, as a TutorError. doing: `the upload`, or "". again: what to do after a broken connection."""

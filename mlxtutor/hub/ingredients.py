@@ -12,8 +12,9 @@ from mlxtutor.errors import TutorError
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
 from mlxtutor.records.licences import LICENCES, parse_licence, split_all
 from mlxtutor.records.licences import UNKNOWN as NOT_KNOWN
-from mlxtutor.registry.lineage import parents_of
-from mlxtutor.registry.models import ModelRef
+from mlxtutor.registry.lineage import carried_parent, parents_of
+from mlxtutor.registry.manifest import check_card_kept
+from mlxtutor.registry.models import ModelRef, shown_id
 from mlxtutor.registry.origin import UNKNOWN, data_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -58,7 +59,7 @@ class Origins:
 def origins(ref: ModelRef, known: Sequence[ModelRef], said: Said = Said(), lookup: Lookup = lambda name: None) -> Origins:  # noqa: B008
     """Everything that went into a model. lookup: the licence of a model on the hub, None where it can't be told.
 
-    TutorError for a statement about something that isn't in it.
+    TutorError for a statement about something that isn't in it, and for a card that was edited.
     """
     found: list[Ingredient] = []
     files: list[DataFile] = []
@@ -66,7 +67,7 @@ def origins(ref: ModelRef, known: Sequence[ModelRef], said: Said = Said(), looku
     for model in _family(ref, known):
         found += _data(model, said)
         files += [file for entry in data_of(model.card) for file in _files(entry, str(entry.get("use") or ""), said, 0)]
-        for entry, parent in parents_of(model, known):
+        for entry, parent in _parents(model, known):
             if parent is None:
                 found += _base(entry, said, lookup)
                 bases.append((str(entry.get("role") or "base"), str(entry.get("model")), str(entry.get("revision") or "")))
@@ -85,15 +86,21 @@ def hub_datasets(files: Sequence[DataFile]) -> list[str]:
 
 
 def _family(ref: ModelRef, known: Sequence[ModelRef]) -> Iterator[ModelRef]:
-    """The model and those of its ancestors that are here, each once."""
+    """The model and those of its ancestors that are here or whose cards its own carries."""
     waiting, seen = [ref], set()
     while waiting:
         model = waiting.pop(0)
-        if model.path in seen:
+        if model.version and model.path in seen:
             continue
         seen.add(model.path)
+        if model.version:
+            check_card_kept(model.path)
         yield model
-        waiting += [parent for _, parent in parents_of(model, known) if parent]
+        waiting += [parent for _, parent in _parents(model, known) if parent]
+
+
+def _parents(model: ModelRef, known: Sequence[ModelRef]) -> list[tuple[dict[str, Any], ModelRef | None]]:
+    return [(entry, carried_parent(entry) or parent) for entry, parent in parents_of(model, known)]
 
 
 def _data(model: ModelRef, said: Said) -> Iterator[Ingredient]:
@@ -107,7 +114,7 @@ def _data(model: ModelRef, said: Said) -> Iterator[Ingredient]:
     for entry in entries:
         yield from _licensed(entry, said)
     if recipe and not entries and (theirs or not ours):
-        for name in theirs or [f"{model.id}'s data"]:
+        for name in theirs or [f"{shown_id(model)}'s data"]:
             yield from _stated(DATA, PurePath(name).name, None, said.data)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlxtutor import __version__
-from mlxtutor.evaluation.report import format_share, render_table, score_label
+from mlxtutor.evaluation.report import asked_of, format_share, render_table, score_label
 from mlxtutor.hub.ingredients import HUB_ID, DataFile, Origins, hub_datasets
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
 from mlxtutor.hub.licence_duties import DUTIES
@@ -151,8 +151,7 @@ def _evaluation(card: Mapping[str, Any]) -> dict[str, Any]:
 def _cells(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """A score before and after, and how many problems it was asked of: its own n, both where they differ."""
     scores = [side.get("scores", {}).get(name) for side in (old, new)]
-    counts = dict.fromkeys(str(score["n"]) for score in scores if score and "n" in score)
-    return [" / ".join(counts) or "–", *map(format_share, scores)]
+    return [asked_of(scores) or "–", *map(format_share, scores)]
 
 
 def _details(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.hub.connection import check_repo, client, hub_errors
+from mlxtutor.files import json_object
+from mlxtutor.hub.connection import check_repo, client, hub_errors, stated_licence
 from mlxtutor.hub.ingredients import HUB_ID
-from mlxtutor.hub.repo_files import ADAPTER_CONFIG, INDEX, README, check_layout, check_paths, is_model_file
+from mlxtutor.hub.repo_files import check_layout, check_paths, is_model_file
+from mlxtutor.model_files import ADAPTER_CONFIG, INDEX, README
 from mlxtutor.records.card import sha256
 from mlxtutor.registry.manifest import CARD
 from mlxtutor.registry.models import ModelRef, check_name, register
@@ -66,9 +67,7 @@ def look(repo: str, revision: str | None = None) -> Remote:
     if form != "model":  # a merged model beside an adapter is another model
         taken = [sibling for sibling in taken if not _weights_of_another(sibling.rfilename)]
     kept = {sibling.rfilename for sibling in taken}
-    data = info.card_data
-    licence = data.get("license") if data else None
-    return Remote(info.id or repo, str(info.sha), form, data.get("license_name") if data and licence == "other" else licence,
+    return Remote(info.id or repo, str(info.sha), form, stated_licence(info.card_data),
                   {sibling.rfilename: int(sibling.size or 0) for sibling in taken},
                   {sibling.rfilename: str(sibling.lfs.sha256) for sibling in taken if sibling.lfs},
                   tuple(sorted(name for name in names if name not in kept and not name.startswith("."))))
@@ -80,8 +79,8 @@ def pull(models: Path, remote: Remote, name: str | None = None) -> Pulled:
     _check_space(models, sum(remote.sizes.values()))
     cached = _download(remote)
     _check_contents(remote, cached)
-    config = _json(cached.get(ADAPTER_CONFIG if remote.form != "model" else "config.json"))
-    origin = _json(cached.get(CARD)) if remote.sizes.get(CARD, 0) <= CARD_LIMIT else {}
+    config = json_object(cached[ADAPTER_CONFIG if remote.form != "model" else "config.json"])
+    origin = json_object(cached[CARD]) if 0 < remote.sizes.get(CARD, 0) <= CARD_LIMIT else {}
     base = str(config.get("base_model_name_or_path") or config.get("model") or "") if remote.form != "model" else ""
     opens = remote.form == "model" and _opens(cached["config.json"].parent)
     card = _card(remote, base, origin, opens)
@@ -122,9 +121,11 @@ def _check_contents(remote: Remote, cached: Mapping[str, Path]) -> None:
              if path.stat().st_size != remote.sizes[name] or name in remote.digests and sha256(path) != remote.digests[name]]
     weights = [name for name in cached if name.endswith(".safetensors")]
     wrong += [line for name in weights if (line := _unreadable(name, cached[name]))]
-    shards = set((_json(cached.get(INDEX)).get("weight_map") or {}).values())
-    wrong += [f"{name}, which {INDEX} names, is missing" for name in sorted(map(str, shards - set(cached)))]
-    wrong += [f"{name} is no JSON object" for name in cached if name in ("config.json", ADAPTER_CONFIG) and not _json(cached[name])]
+    shards = json_object(cached[INDEX]).get("weight_map") if INDEX in cached else {}
+    named = {str(name) for name in shards.values()} if isinstance(shards, dict) else set()
+    wrong += [f"{name}, which {INDEX} names, is missing" for name in sorted(named - set(cached))]
+    wrong += [f"{INDEX} has no weight_map"] if not isinstance(shards, dict) else []
+    wrong += [f"{name} is no JSON object" for name in cached if name in ("config.json", ADAPTER_CONFIG) and not json_object(cached[name])]
     if wrong:
         raise TutorError(f"{remote.repo}: {'; '.join(wrong[:4])} (tell its author; a broken cache: hf cache rm model/{remote.repo})")
 
@@ -144,15 +145,6 @@ def _copy(cached: Mapping[str, Path], folder: Path) -> None:
         if name != CARD:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)  # follows the cache's links
-
-
-def _json(path: Path | None) -> dict[str, Any]:
-    """Empty for what is no JSON object."""
-    try:
-        document = json.loads(path.read_bytes()) if path else {}
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _weights_of_another(name: str) -> bool:

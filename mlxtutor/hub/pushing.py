@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.hub.connection import check_repo, client, hub_errors, require_login
+from mlxtutor.files import json_object
+from mlxtutor.hub.connection import check_repo, client, hub_errors, require_login, stated_licence
 from mlxtutor.hub.ingredients import HUB_ID, Lookup, Origins, Said, origins
 from mlxtutor.hub.licence_check import model_licence
 from mlxtutor.hub.licence_duties import DUTIES, check_model_name
 from mlxtutor.hub.model_card import CardFacts, render_card
-from mlxtutor.hub.repo_files import ADAPTER_CONFIG, README, check_layout, clean_json, is_model_file, without_paths
+from mlxtutor.hub.repo_files import check_layout, clean_json, is_model_file, stale_files, without_paths
+from mlxtutor.model_files import ADAPTER_CONFIG, README
 from mlxtutor.records.licences import Licence
 from mlxtutor.registry.lineage import parents_of
 from mlxtutor.registry.manifest import CARD, compare, file_names
@@ -51,13 +53,13 @@ class Upload:
 
 @dataclass(frozen=True)
 class Pushed:
-    """created: the repository is new. commit: its hash."""
+    """commit: its hash. deleted: files of an earlier push that went with it."""
 
     repo: str
     url: str
     commit: str
     private: bool
-    created: bool
+    deleted: tuple[str, ...] = ()
 
 
 def prepare(ref: ModelRef, repo: str, known: Sequence[ModelRef], choices: Choices = Choices(),  # noqa: B008
@@ -76,7 +78,7 @@ def prepare(ref: ModelRef, repo: str, known: Sequence[ModelRef], choices: Choice
     files |= _cleaned(ref.path, files)
     if base:
         files[ADAPTER_CONFIG] = _naming_base(ref.path / ADAPTER_CONFIG, base)
-    facts = CardFacts(ref, repo, form, licence, found, base, _config(ref.path), choices.licence is not None)
+    facts = CardFacts(ref, repo, form, licence, found, base, json_object(ref.path / "config.json"), choices.licence is not None)
     files[README] = render_card(facts).encode()
     files[CARD] = (json.dumps(without_paths(ref.card), ensure_ascii=False, indent=2) + "\n").encode()
     notices = _notices(found)
@@ -96,8 +98,9 @@ def write_upload(upload: Upload, folder: Path) -> None:
         _copy(content, path)
 
 
-def push(upload: Upload, private: bool | None, revision: str | None = None, message: str = "") -> Pushed:
-    """Upload in one commit; old weights and tokenizer files that are no longer the model's go with it.
+def push(upload: Upload, private: bool | None, revision: str | None = None, message: str = "",
+         report: Callable[[str], None] = lambda line: None) -> Pushed:
+    """Upload in one commit; old weights and tokenizer files that are no longer the model's go with it. report: told which, before.
 
     private: of a new repository (None: private). One that is there keeps what it is; TutorError where it isn't what was asked for.
     """
@@ -114,21 +117,28 @@ def push(upload: Upload, private: bool | None, revision: str | None = None, mess
         repo = upload.repo if there is not None else api.create_repo(upload.repo, private=hidden, exist_ok=True).repo_id
         if revision:
             api.create_branch(repo, branch=revision, exist_ok=True)
-        stale = [name for name in api.list_repo_files(repo, revision=revision) if is_model_file(name) and name not in upload.files]
+        stale = _stale(api, repo, revision, upload.files)
+        if stale:
+            report(f"deleted from {repo} by this commit, since they are not this model's: {', '.join(stale)} (its history keeps them)")
         operations: list[Any] = [CommitOperationAdd(name, content) for name, content in upload.files.items()]
         operations += [CommitOperationDelete(name) for name in stale]
         commit = api.create_commit(repo, operations, commit_message=message or "Upload with mlxtutor", revision=revision)
-    return Pushed(repo, f"{api.endpoint}/{repo}", commit.oid, hidden, there is None)
+    return Pushed(repo, f"{api.endpoint}/{repo}", commit.oid, hidden, tuple(stale))
 
 
 def hub_licence(name: str) -> str | None:
     """What a model's card on the hub says its licence is; None where it says none or can't be reached."""
     try:
-        data = client().model_info(name, timeout=10).card_data
+        return stated_licence(client().model_info(name, timeout=10).card_data)
     except Exception:  # whatever keeps the hub from answering, the licence isn't known
         return None
-    licence = data.get("license") if data else None
-    return data.get("license_name") if data and licence == "other" else licence
+
+
+def _stale(api: Any, repo: str, revision: str | None, pushed: Collection[str]) -> list[str]:
+    there = api.list_repo_files(repo, revision=revision)
+    card = json_object(Path(api.hf_hub_download(repo, CARD, revision=revision))) if CARD in there else {}
+    earlier = card.get("files")
+    return stale_files(there, pushed, earlier if isinstance(earlier, dict) else {})
 
 
 def _visibility(api: Any, repo: str) -> bool | None:
@@ -144,14 +154,17 @@ def _visibility(api: Any, repo: str) -> bool | None:
 
 
 def _check_whole(ref: ModelRef) -> None:
+    """TutorError where its files aren't those of its card. A folder may have more, an export's README.md and whatever is added to it."""
     changed = compare(ref.path, ref.card)
-    if changed.any:
+    if ref.version and changed.any:
         raise TutorError(f"{ref.id} is not what was registered ({changed}); push another version (tutor models verify)")
+    if changed.changed or changed.missing:
+        raise TutorError(f"{ref.path} is not what its {CARD} describes ({replace(changed, added=())}); export it again")
 
 
 def _adapter_base(ref: ModelRef, known: Sequence[ModelRef], said: str | None) -> str:
     """Where on the hub an adapter's base is; TutorError where nobody else would find it."""
-    config = _config(ref.path, ADAPTER_CONFIG)
+    config = json_object(ref.path / ADAPTER_CONFIG)
     named = [said or ""]
     for entry, parent in parents_of(ref, known):
         if entry.get("role") == "base":
@@ -180,14 +193,6 @@ def _naming_base(path: Path, base: str) -> Path | bytes:
     if config.get(key) == base and clean_json(path) == path.read_bytes():
         return path
     return (json.dumps({**config, key: base}, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    try:
-        config = json.loads((folder / name).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _cleaned(folder: Path, names: Collection[str]) -> dict[str, bytes]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from mlxtutor.errors import TutorError
+from mlxtutor.model_files import ADAPTER_CONFIG, MLX_FILE, PEFT_FILE, README
 from mlxtutor.registry.manifest import CARD
 
-README = "README.md"
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = {"peft": "adapter_model.safetensors", "mlx": "adapters.safetensors"}
-INDEX = "model.safetensors.index.json"
+ADAPTER_WEIGHTS = {"peft": PEFT_FILE, "mlx": MLX_FILE}
 TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5", ".npy", ".npz")
-_TAKEN = re.compile(
-    r"""[^/]+\.safetensors | [^/]+\.safetensors\.index\.json | (adapter_|generation_)?config\.json | preprocessor_config\.json
-    | tokenizer[^/]*\.(json|model) | (spiece|sentencepiece)[^/]*\.model | vocab\.(json|txt) | merges\.txt | special_tokens_map\.json
-    | added_tokens\.json | chat_template\.(jinja|json) | (additional_chat_templates/)[^/]+\.jinja
-    | (LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[^/]*""", re.VERBOSE)
+_LOADED = re.compile(  # what libraries open without being told to: a file of another model among them makes it another model
+    r"""model[^/]*\.safetensors | model[^/]*\.safetensors\.index\.json | adapter_model\.safetensors | adapters\.safetensors
+    | (adapter_|generation_)?config\.json | tokenizer[^/]*\.(json|model) | (spiece|sentencepiece)[^/]*\.model | vocab\.(json|txt)
+    | merges\.txt | special_tokens_map\.json | added_tokens\.json | chat_template\.(jinja|json)""", re.VERBOSE)
+_BESIDE = re.compile(
+    r"""[^/]+\.safetensors | [^/]+\.safetensors\.index\.json | preprocessor_config\.json | additional_chat_templates/[^/]+\.jinja""",
+    re.VERBOSE)
+_LICENCE = re.compile(r"(LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[^/]*")
 _PATHS = (  # in a longer text: quoted, as an address, bare
     re.compile(r"""(?<=['"])(?:~|[A-Za-z]:)?[/\\][^'"\n]*[/\\]([^'"/\\\n]*)(?=['"])"""),
     re.compile(r"""\bfile://[^\s'"]*/([^\s'"/]*)"""),
@@ -32,7 +33,21 @@ _PATH_KEYS = ("name_or_path", "vocab_file", "tokenizer_file")  # a tokenizer's o
 
 def is_model_file(name: str) -> bool:
     """Weights, configuration, tokenizer, chat template, licence; what a model's repository must and may hold."""
-    return _TAKEN.fullmatch(name) is not None
+    return any(pattern.fullmatch(name) for pattern in (_LOADED, _BESIDE, _LICENCE))
+
+
+def is_licence_file(name: str) -> bool:
+    """A licence, a notice or terms of use."""
+    return _LICENCE.fullmatch(name) is not None
+
+
+def stale_files(there: Iterable[str], pushed: Collection[str], earlier: Collection[str]) -> list[str]:
+    """What a repository must lose so that what loads from it is the model that is pushed.
+
+    earlier: the files that the tutor.json there lists. Of others only those go that libraries open by their name. Licences stay.
+    """
+    return [name for name in there if name not in pushed and not is_licence_file(name)
+            and (_LOADED.fullmatch(name) or _BESIDE.fullmatch(name) and name in earlier)]
 
 
 def check_paths(names: Iterable[str], where: str) -> None:
@@ -102,6 +117,6 @@ def _missing(present: set[str], weights: list[str]) -> str:
                 "convert it where you trust it)")
     if any(name.endswith(".gguf") for name in present):
         return "GGUF files, which this command does not take (Ollama does: ollama run hf.co/OWNER/NAME)"
-    wanted = "config.json, *.safetensors and a tokenizer; or adapter_config.json and adapter_model.safetensors or adapters.safetensors"
+    wanted = f"config.json, *.safetensors and a tokenizer; or {ADAPTER_CONFIG} and {' or '.join(ADAPTER_WEIGHTS.values())}"
     shown = ", ".join(sorted(name for name in present if name not in (README, CARD, ".gitattributes"))[:6]) or "nothing"
     return f"neither a model nor an adapter (has {shown}; wanted: {wanted})"

@@ -90,6 +90,8 @@ _REFUSING = re.compile(r"all rights reserved|proprietary|confidential|©|\bcopyr
 _CC = re.compile(r"\bcc\b|creative\s*commons")
 _CC_NOISE = _NOISE | {"cc", "creative", "commons", "creativecommons", "org", "https", "http", "www", "licenses", "international", "intl",
                       "unported", "deed", "en", "igo", "generic", "us", "by", "attribution"}
+_CC0 = re.compile(r"\bcc[- ]?0\b|publicdomain/zero")
+_CC0_NOISE = _CC_NOISE - {"by", "attribution"} | {"1", "1.0", "universal", "domain", "dedication", "zero", "legalcode"}
 _CC_ELEMENTS = (("nc", r"\bnc\b|non[- ]?commercial"), ("nd", r"\bnd\b|no[- ]?deriv(?:ative)?s?(?: works)?"),
                 ("sa", r"\bsa\b|share[- ]?alike"))
 _HUB_CC = frozenset({"by-2.0", "by-2.5", "by-3.0", "by-4.0", "by-sa-3.0", "by-sa-4.0", "by-nc-2.0", "by-nc-3.0", "by-nc-4.0", "by-nd-4.0",
@@ -132,17 +134,17 @@ def _parse(text: str) -> Licence:
     plain = " ".join(text.casefold().replace("_", "-").split())
     if _REFUSING.search(plain):
         return Licence("proprietary", text.strip(), PROPRIETARY)
-    if plain in ("public domain", "public-domain"):
-        return LICENCES["public-domain"]
-    if re.search(r"\bcc[- ]?0\b|publicdomain/zero", plain):
-        return LICENCES["cc0-1.0"]
-    found = _creative_commons(plain) if _CC.search(plain) else _by_words(plain)
+    found = None
+    if not any(character.isalpha() and not character.isascii() for character in plain):  # words in a script that isn't read
+        found = _cc0(plain) if _CC0.search(plain) else _creative_commons(plain) if _CC.search(plain) else _by_words(plain)
     return found or Licence("unknown", text.strip() or "unknown", UNKNOWN)
 
 
 def _by_words(plain: str) -> Licence | None:
     if plain in LICENCES:
         return LICENCES[plain]
+    if re.fullmatch(r"(in )?(the )?public[- ]domain( dedication)?", plain):
+        return LICENCES["public-domain"]
     key = _key(plain)
     return LICENCES.get(_ALIASES.get(key, "")) or _BY_KEY.get(key)
 
@@ -153,7 +155,14 @@ def _key(plain: str) -> str:
     return "-".join(re.sub(r"(\.0)+$", "", word) for word in words if word not in _NOISE)
 
 
-_BY_KEY = {_key(text.casefold()): licence for licence in LICENCES.values() for text in (licence.name, licence.id)}
+_BY_KEY = {_key(text.casefold()): licence for licence in LICENCES.values() for text in (licence.name, licence.id)
+           if licence.id != "public-domain"}  # `domain` alone says nothing
+
+
+def _cc0(plain: str) -> Licence | None:
+    """None where a word isn't understood: images may be under something else."""
+    words = set(re.findall(r"[a-z]+|\d+(?:\.\d+)*", _CC0.sub(" ", plain)))
+    return LICENCES["cc0-1.0"] if words <= _CC0_NOISE else None
 
 
 def _creative_commons(plain: str) -> Licence | None:

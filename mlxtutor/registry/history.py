@@ -1,4 +1,4 @@
-"""What was promoted, rolled back and removed of a name: a file that only grows, and what follows from it.
+"""What was registered, promoted, rolled back and removed of a name: a file that only grows, and what follows from it.
 
 The stable version is nowhere else: it is the top of the stack that the history gives, so the two can't disagree.
 """
@@ -6,6 +6,7 @@ The stable version is nowhere else: it is the top of the stack that the history 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,12 +17,15 @@ from mlxtutor.errors import TutorError
 from mlxtutor.files import sync, write_atomic
 
 HISTORY = "history.jsonl"
-ACTIONS = ("promote", "rollback", "remove")
+REGISTERED = "register"
+ACTIONS = (REGISTERED, "promote", "rollback", "remove")
 
 
 @dataclass(frozen=True)
 class Event:
-    """time: UTC, ISO 8601. old, new: the stable version before and after; of a removal, old is the version removed."""
+    """time: UTC, ISO 8601. old, new: the stable version before and after; of a removal, old is the version removed, of a registration
+    new is the version that was made.
+    """
 
     time: str
     action: str
@@ -49,17 +53,20 @@ def now() -> str:
 def read_history(parent: Path) -> list[Event]:
     """The events of the name whose folder this is, oldest first. TutorError for a line that isn't one."""
     path = parent / HISTORY
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    return [_event(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [_event(line, f"{path}:{number}") for number, line in enumerate(_lines(parent), 1) if line.strip()]
+
+
+def given_numbers(parent: Path) -> set[int]:
+    """Version numbers that have been given, as far as the history knows; what can't be read in it is passed over."""
+    return {int(number) for line in _lines(parent) for number in re.findall(rb'"(?:from|to)": ?([0-9]{1,9})\b', line)}
 
 
 def record(parent: Path, action: str, old: int | None, new: int | None, note: str = "") -> None:
     """Add an event, whole or not at all; the caller holds the registry's lock."""
     path = parent / HISTORY
     before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
     line = json.dumps(Event(now(), action, old, new, note).as_row(), ensure_ascii=False) + "\n"
     write_atomic(path, before + line.encode())
     sync(parent)
@@ -79,17 +86,22 @@ def promotions(events: Iterable[Event], present: Collection[int]) -> list[Promot
     return [item for item, below in zip(kept, [None, *kept]) if below is None or item.version != below.version]
 
 
-def mentioned(events: Iterable[Event]) -> set[int]:
-    """Version numbers that have been given, as far as the history knows."""
-    return {version for event in events for version in (event.old, event.new) if version is not None}
+def _lines(parent: Path) -> list[bytes]:
+    try:
+        return (parent / HISTORY).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
 
 
-def _event(line: str, where: str) -> Event:
+def _event(line: bytes, where: str) -> Event:
+    shown = line[:60].decode(errors="replace")
     try:
         row = json.loads(line)
         event = Event(row["time"], row["event"], row["from"], row["to"], row.get("note", ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise TutorError(f"{where}: no event of a history ({line[:60]!r}; restore the file, or delete the line)") from None
-    if event.action not in ACTIONS or not all(v is None or isinstance(v, int) for v in (event.old, event.new)):
-        raise TutorError(f"{where}: no event of a history ({line[:60]!r}; allowed: {', '.join(ACTIONS)}, with versions as numbers)")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise TutorError(f"{where}: no event of a history ({shown!r}; restore the file, or delete the line)") from None
+    numbers = all(v is None or isinstance(v, int) and not isinstance(v, bool) for v in (event.old, event.new))
+    if event.action not in ACTIONS or not numbers or not isinstance(event.time, str) or not isinstance(event.note, str):
+        allowed = f"{', '.join(ACTIONS)}, with versions as numbers, time and note as text"
+        raise TutorError(f"{where}: no event of a history ({shown!r}; allowed: {allowed}; restore the file, or delete the line)")
     return event

@@ -5,28 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.files import sync
+from mlxtutor.files import sync, write_atomic
 from mlxtutor.records.card import sha256
 
 CARD = "tutor.json"
+SEAL = ".tutor.json.sha256"  # of the card's bytes as they were registered; hidden, so no file of the model
 READ_ONLY = 0o444
 Files = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Differences:
-    """A folder against its card. known: False where the card, an old one, lists no files; then nothing can be said."""
+    """A folder against its card. known: False where the card, an old one, lists no files; then nothing can be said.
+
+    sealed: False where the card was registered before cards had a digest of their own; then nothing can be said of it.
+    """
 
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     known: bool = True
+    sealed: bool = True
 
     @property
     def any(self) -> bool:
@@ -46,7 +51,12 @@ def file_names(folder: Path) -> list[str]:
 
 def describe_files(folder: Path) -> Files:
     """{name: {"sha256": 64 hexadecimal digits, "size": bytes}} of a model's files."""
-    return {name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in file_names(folder)}
+    return describe(folder, file_names(folder))
+
+
+def describe(folder: Path, names: Iterable[str]) -> Files:
+    """The same of some of its files."""
+    return {name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names}
 
 
 def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -74,16 +84,40 @@ def seal(folder: Path) -> Files:
     return describe_files(folder)
 
 
+def write_sealed(folder: Path, card: Mapping[str, Any]) -> None:
+    """The card and its digest, both read-only."""
+    content = (json.dumps(card, ensure_ascii=False, indent=2) + "\n").encode()
+    for name, data in ((CARD, content), (SEAL, f"{hashlib.sha256(content).hexdigest()}\n".encode())):
+        write_atomic(folder / name, data)
+        (folder / name).chmod(READ_ONLY)
+
+
+def card_kept(folder: Path) -> bool | None:
+    """Whether the card is the one that was registered; None where that isn't known."""
+    try:
+        wanted = (folder / SEAL).read_bytes()
+        return sha256(folder / CARD).encode() == wanted.strip()
+    except FileNotFoundError:
+        return None
+
+
+def check_card_kept(folder: Path) -> None:
+    """TutorError for a card that was edited: what is derived from it, its licence above all, would be wrong."""
+    if card_kept(folder) is False:
+        raise TutorError(f"{folder / CARD}: not the card that was registered (restore it from a copy, or make the model again)")
+
+
 def compare(folder: Path, card: Mapping[str, Any]) -> Differences:
-    """The files as they are now against the card's manifest. Every byte is read."""
-    listed = card.get("files")
+    """The files as they are now against the card's manifest, and the card against its digest. Every byte is read."""
+    listed, kept = card.get("files"), card_kept(folder)
     if not isinstance(listed, dict):
-        return Differences(known=False)
+        return Differences(known=False, changed=(CARD,) if kept is False else (), sealed=kept is not None)
     present = set(file_names(folder))
     changed = [name for name in sorted(present & listed.keys()) if not _same(folder / name, listed[name])]
-    if card.get("digest") != digest_of(listed):
+    if kept is False or card.get("digest") != digest_of(listed):
         changed.append(CARD)
-    return Differences(tuple(changed), tuple(sorted(listed.keys() - present)), tuple(sorted(present - listed.keys())))
+    return Differences(tuple(changed), tuple(sorted(listed.keys() - present)), tuple(sorted(present - listed.keys())),
+                       sealed=kept is not None)
 
 
 def _same(path: Path, listed: Mapping[str, Any]) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlxtutor.errors import TutorError
-from mlxtutor.files import sync, write_atomic
-from mlxtutor.registry.history import mentioned, now, promotions, read_history
-from mlxtutor.registry.manifest import CARD, READ_ONLY, compare, digest_of, seal, size_of
+from mlxtutor.files import sync
+from mlxtutor.registry.card import read_card
+from mlxtutor.registry.history import REGISTERED, given_numbers, now, promotions, read_history, record
+from mlxtutor.registry.manifest import CARD, compare, digest_of, seal, size_of, write_sealed
 from mlxtutor.registry.origin import code_state
 from mlxtutor.registry.writing import locked, workplace
 
@@ -26,7 +26,7 @@ NEWEST = ("newest", "latest")
 class ModelRef:
     """A registered model; card is its tutor.json (docs/models.md has its fields). promoted: when it was, where it is the stable version.
 
-    A directory outside the registry has the version 0.
+    A directory outside the registry has the version 0. problem: what is wrong with the card, which is then empty, or with the history.
     """
 
     name: str
@@ -34,6 +34,7 @@ class ModelRef:
     path: Path
     card: dict
     promoted: str | None = None
+    problem: str = ""
 
     @property
     def id(self) -> str:
@@ -62,7 +63,7 @@ def check_name(name: str, what: str = "model name") -> str:
 
 
 def list_models(models: Path) -> list[ModelRef]:
-    """Every complete model, oldest first."""
+    """Every complete model, oldest first; the damaged ones, which no command takes, too."""
     parents = [path for path in models.iterdir() if path.is_dir()] if models.is_dir() else []
     found = [ref for parent in parents for ref in _versions(parent)]
     return sorted(found, key=lambda ref: (ref.card.get("created", ""), ref.name, ref.version))
@@ -72,6 +73,7 @@ def register(models: Path, name: str, card: dict, write: Callable[[Path], None])
     """Take the next version of a name; write(folder) makes and fills the folder, then it appears at once under its final name.
 
     The files become read-only. The same files under the same name are the version that is there, which is given, with its own card.
+    TutorError where a parent of this registry (`parents`: NAME@N) is no longer here.
     """
     with workplace(models, check_name(name)) as folder:
         write(folder)
@@ -79,7 +81,11 @@ def register(models: Path, name: str, card: dict, write: Callable[[Path], None])
         files = seal(folder)
         card = {"code": code_state(), **card, "files": files, "digest": digest_of(files), "size": size_of(files)}
         with locked(models):
-            return _same_files(models / name, card["digest"]) or _appear(models / name, card, folder)
+            there = _same_files(models / name, card["digest"])
+            if there:
+                return there
+            _check_parents(models, name, card)
+            return _appear(models / name, card, folder)
 
 
 def resolve(models: Path, name: str | None) -> ModelRef:
@@ -92,17 +98,21 @@ def resolve(models: Path, name: str | None) -> ModelRef:
     if name is None:
         if not known:
             raise TutorError("no model yet (make one: tutor train)")
-        return max((ref for ref in known if ref.promoted), key=lambda ref: ref.promoted or "", default=known[-1])
+        sound = [ref for ref in known if not ref.problem]
+        return _sound(max((ref for ref in sound if ref.promoted), key=lambda ref: ref.promoted or "", default=(sound or known)[-1]))
     found = _named(known, name)
     if found:
-        return found
+        return _sound(found)
     if name and Path(name).is_dir():
-        return _directory(known, Path(name))
+        return directory_ref(known, Path(name))
     raise _absent(known, name)
 
 
 def version_named(models: Path, name: str, command: str) -> ModelRef:
-    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for the command that changes it. Raises TutorError."""
+    """One version, said exactly (NAME@2, NAME@newest, NAME@stable, sha256:...), for the command that changes it. Raises TutorError.
+
+    A damaged one can still be removed.
+    """
     known = list_models(models)
     of_name = [ref.id for ref in sorted(known, key=lambda ref: ref.version) if ref.name == name]
     if of_name:
@@ -110,13 +120,41 @@ def version_named(models: Path, name: str, command: str) -> ModelRef:
     found = _named(known, name)
     if not found:
         raise _absent(known, name)
-    return found
+    same = [ref.id for ref in known if ref.digest == found.digest]
+    if name.startswith("sha256:") and len(same) > 1:
+        raise TutorError(f'which one? "{name}" is {", ".join(same)} (e.g. tutor models {command} {same[0]})')
+    return found if command == "remove" else _sound(found)
+
+
+def directory_ref(known: Sequence[ModelRef], path: Path) -> ModelRef:
+    """A directory; one of the registry's own is the model that it holds."""
+    whole = path.resolve()
+    card = read_card(path / CARD)
+    return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
 
 
 def _versions(parent: Path) -> list[ModelRef]:
-    cards = {number: card for number, folder in _numbered(parent).items() if (card := _read_card(folder / CARD)) is not None}
-    stable = _stable(parent, cards) if cards else {}
-    return [ModelRef(parent.name, number, parent / str(number), card, stable.get(number)) for number, card in sorted(cards.items())]
+    cards: dict[int, dict] = {}
+    problems: dict[int, str] = {}
+    for number, folder in sorted(_numbered(parent).items()):
+        try:
+            card = read_card(folder / CARD)
+        except TutorError as error:
+            card, problems[number] = {}, f"{error}, or: tutor models remove {parent.name}@{number}"
+        if card is not None:
+            cards[number] = card
+    try:
+        stable, damage = _stable(parent, cards), ""
+    except TutorError as error:
+        stable, damage = {}, str(error)
+    return [ModelRef(parent.name, number, parent / str(number), card, stable.get(number), problems.get(number, damage))
+            for number, card in cards.items()]
+
+
+def _sound(ref: ModelRef) -> ModelRef:
+    if ref.problem:
+        raise TutorError(ref.problem)
+    return ref
 
 
 def _stable(parent: Path, present: Collection[int]) -> dict[int, str]:
@@ -130,27 +168,34 @@ def _numbered(parent: Path) -> dict[int, Path]:
 
 def _same_files(parent: Path, digest: str) -> ModelRef | None:
     """The version that has these files, and has them still."""
-    numbered = _numbered(parent)
-    for number, folder in sorted(numbered.items()):
-        try:
-            card = _read_card(folder / CARD)
-        except TutorError:  # a new model is not lost because an old one is damaged
-            continue
-        if card and card.get("digest") == digest and not compare(folder, card).any:
-            return ModelRef(parent.name, number, folder, card, _stable(parent, numbered).get(number))
-    return None
+    return next((ref for ref in _versions(parent) if ref.digest == digest and not compare(ref.path, ref.card).any), None)
+
+
+def _check_parents(models: Path, name: str, card: dict) -> None:
+    """What a model was made from may have been removed while it was written; the caller holds the lock."""
+    here = [path for entry in card.get("parents") or [] if (path := _place(models, str(entry.get("model"))))]
+    gone = [f"{path.parent.name}@{path.name}" for path in here if not (path / CARD).is_file()]
+    if gone:
+        raise TutorError(f"{', '.join(gone)}: removed meanwhile, and {name} was made from it, so {name} is not registered (make it from a "
+                         "model that is here)")
+
+
+def _place(models: Path, model: str) -> Path | None:
+    """Where NAME@N is; None for a hub id or the name of a folder."""
+    name, _, version = model.partition("@")
+    return models / name / version if NAME.fullmatch(name) and VERSION.fullmatch(version) else None
 
 
 def _appear(parent: Path, card: dict, folder: Path) -> ModelRef:
     """Give the sealed folder the next number, one that no version has had; the caller holds the lock."""
-    version = 1 + max([0, *_numbered(parent), *mentioned(read_history(parent))])
+    version = 1 + max([0, *_numbered(parent), *given_numbers(parent)])
     card = {"name": parent.name, "version": version, "created": now(), **card}
     card["version"] = version
-    write_atomic(folder / CARD, (json.dumps(card, ensure_ascii=False, indent=2) + "\n").encode())
-    (folder / CARD).chmod(READ_ONLY)
+    write_sealed(folder, card)
     sync(folder)
     os.replace(folder, parent / str(version))
     sync(parent)
+    record(parent, REGISTERED, None, version)  # the number stays given, also where the folder is deleted by hand
     return ModelRef(parent.name, version, parent / str(version), card)
 
 
@@ -188,24 +233,3 @@ def _absent(known: list[ModelRef], name: str) -> TutorError:
         return TutorError(f"no such folder: {name} (check the path{pulled})")
     names = ", ".join(ref.id for ref in known[-6:]) or "none yet; make one: tutor train"
     return TutorError(f'no model "{name}" (here: {names}; or a model directory)')
-
-
-def _directory(known: list[ModelRef], path: Path) -> ModelRef:
-    """A directory; one of the registry's own is the model that it holds."""
-    whole = path.resolve()
-    card = _read_card(path / CARD)
-    return next((ref for ref in known if ref.path.resolve() == whole), None) or ModelRef(whole.name, 0, path, card or {"kind": "directory"})
-
-
-def _read_card(path: Path) -> dict | None:
-    """None where there is none, or no longer: a model may be removed while others are read."""
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError as error:
-        what = getattr(error, "msg", error)
-        raise TutorError(f"{path}: not JSON ({what}); restore it, or remove the folder {path.parent}") from None
-    if not isinstance(card, dict):
-        raise TutorError(f"{path}: not a JSON object; restore it, or remove the folder {path.parent}")
-    return card

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.registry.history import promotions, read_history, record
+from mlxtutor.registry.history import REGISTERED, promotions, read_history, record
 from mlxtutor.registry.manifest import compare
 from mlxtutor.registry.models import ModelRef, list_models, resolve, version_named
 from mlxtutor.registry.writing import locked
@@ -54,11 +54,21 @@ def rollback(models: Path, name: str, to: int | None = None, note: str = "") -> 
 
 
 def history(models: Path, name: str | None = None) -> list[Row]:
-    """{"name", "time", "event", "from", "to", "note"} of every promotion, rollback and removal, of one name or all, oldest first."""
+    """{"name", "time", "event", "from", "to", "note"} of every promotion, rollback and removal, of one name or all, oldest first.
+
+    Of a name whose history is damaged one row says so, first; asked for by name it is a TutorError.
+    """
     parents = [path for path in models.iterdir() if path.is_dir()] if models.is_dir() else []
     if name is not None and name not in (names := sorted(path.name for path in parents)):
         raise TutorError(f'no model "{name}" (here: {", ".join(names) or "none yet; make one: tutor train"})')
-    rows = [{"name": parent.name, **event.as_row()} for parent in parents if name in (None, parent.name) for event in read_history(parent)]
+    rows: list[Row] = []
+    for parent in parents if name is None else [models / name]:
+        try:
+            rows += [{"name": parent.name, **event.as_row()} for event in read_history(parent) if event.action != REGISTERED]
+        except TutorError as error:
+            if name is not None:
+                raise
+            rows.append({"name": parent.name, "time": "", "event": "damaged", "from": None, "to": None, "note": str(error)})
     return sorted(rows, key=lambda row: row["time"])
 
 

@@ -76,7 +76,7 @@ def _sweep(models: Path) -> None:
         with suppress(Timeout, OSError), FileLock(left / "lock", timeout=0):
             shutil.rmtree(left, ignore_errors=True)
     for left in models.glob(f"*/{REMOVED}*"):
-        with suppress(ValueError):
+        with suppress(ValueError, TutorError):  # a damaged history is repaired first; other models go on
             _finish_removal(left)
     for left in models.glob(f"*/.{HISTORY}.*"):
         left.unlink(missing_ok=True)
