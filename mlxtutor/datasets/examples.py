@@ -49,6 +49,11 @@ def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row
     return concatenate(list(_made(pieces, tokenizer)))
 
 
+def makers(pieces: float) -> int:
+    """How many processes make so many pieces."""
+    return 1 if pieces <= FEW_PIECES else cores()
+
+
 def _cut(whole: Piece) -> list[Piece]:
     count = max(1, math.ceil(whole.tokens / PIECE_TOKENS))
     last = whole.tokens - (count - 1) * PIECE_TOKENS
@@ -57,12 +62,13 @@ def _cut(whole: Piece) -> list[Piece]:
 
 def _made(pieces: Sequence[Piece], tokenizer: Tokenizer) -> Iterator[Examples]:
     """The pieces' examples, in order."""
-    if len(pieces) <= FEW_PIECES or cores() == 1:
+    workers = makers(len(pieces))
+    if workers == 1:
         yield from (_make(piece, tokenizer) for piece in pieces)
         return
     spawn = multiprocessing.get_context("spawn")  # a copy of a process with threads may stand still
     try:
-        with ProcessPoolExecutor(cores(), spawn, _start, (tokenizer.model, test_prompts())) as pool:
+        with ProcessPoolExecutor(workers, spawn, _start, (tokenizer.model, test_prompts())) as pool:
             yield from pool.map(_make, pieces)
     except BrokenProcessPool:
         raise TutorError("a process that made examples was ended from outside (out of memory? give the stage fewer tokens)") from None
