@@ -8,11 +8,9 @@ from functools import cache
 
 import torch
 
-from cuda_backend.cpu.kernels import kernels
 from mlxtutor.backends import Device
 from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores
-from mlxtutor.native import FIX
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Dense bf16 peaks in FLOP/s from NVIDIA's data sheets, by a part of the device's name.
@@ -54,6 +52,5 @@ def device(dtype: str = "auto") -> Device:
     fast = _cpu_has_bf16()
     chosen = ("bfloat16" if fast else "float32") if dtype == "auto" else dtype
     reason = "the CPU has bf16 instructions" if fast else "the CPU has no bf16 instructions"
-    slow = "" if kernels(DTYPES[chosen]) else f"; training takes twice as long without a C compiler ({FIX})"
     name = f"{platform.machine()} CPU, {cores()} cores"
-    return Device("torch", name, "cpu", chosen, (reason if dtype == "auto" else "asked for") + slow)
+    return Device("torch", name, "cpu", chosen, reason if dtype == "auto" else "asked for")

@@ -47,6 +47,11 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps).to(dtype)  # one dtype: the fused kernel
 
 
+def take(x: Tensor, rows: Tensor | None) -> Tensor:
+    """(B, T, D) -> (N, D) of these rows of the flattened B * T; all of x for None."""
+    return x if rows is None else x.flatten(0, 1).index_select(0, rows)
+
+
 class Attention(nn.Module):
     """Grouped-query attention with RMSNorm on q and k."""
 
@@ -60,8 +65,8 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
-        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D); its keys and values go into the cache."""
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None, rows: Tensor | None) -> Tensor:
+        """x: (B, T, D), mask: (B, 1, T, S) bool -> (B, T, D), or (N, D) of these rows; its keys and values go into the cache."""
         B, T, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(B, T, self.heads, self.head_dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(B, T, self.kv_heads, self.head_dim)).transpose(1, 2)
@@ -70,7 +75,7 @@ class Attention(nn.Module):
         if cached is not None:
             k, v = cached.extend(k, v)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.heads != self.kv_heads)
-        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
+        return self.o_proj(take(out.transpose(1, 2).reshape(B, T, -1), rows))
 
 
 class MLP(nn.Module):
@@ -96,8 +101,9 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cached)
+    def forward(self, x: Tensor, rope: Pair, mask: Tensor, cached: LayerCache | None, rows: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> the same, or (N, D) of these rows."""
+        x = take(x, rows) + self.self_attn(self.input_layernorm(x), rope, mask, cached, rows)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -112,14 +118,18 @@ class Model(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.compute_dtype = torch.float32
 
-    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None) -> Tensor:
-        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T."""
+    def hidden(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None, rows: Tensor | None = None) -> Tensor:
+        """tokens, positions: (B, T), mask: (B, 1, T, S) -> hidden states (B, T, D) before the tied head; the cache grows by T.
+
+        rows: positions of the flattened (B * T) that are wanted, as (N, D): the last layer's MLP then leaves out the others.
+        """
         x = self.embed_tokens(tokens)
         cos, sin = rope_tables(self.config, positions)
         rope = cos.to(self.compute_dtype), sin.to(self.compute_dtype)
         mask = torch.zeros(mask.shape, dtype=self.compute_dtype, device=mask.device).masked_fill(~mask, -math.inf)
+        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer(x, rope, mask, cache[index] if cache else None)
+            x = layer(x, rope, mask, cache[index] if cache else None, rows if index == last else None)
         return self.norm(x)
 
     def autocast(self) -> torch.autocast:
@@ -150,7 +160,7 @@ def batch_nll(model: Model, batch: Batch) -> tuple[Tensor, int]:
     segments = torch.from_numpy(batch.segments).to(place)
     rows = torch.from_numpy(np.flatnonzero(batch.mask)).to(place)
     with model.autocast():
-        hidden = model.hidden(tokens, positions, segment_mask(segments)).flatten(0, 1)[rows]
+        hidden = model.hidden(tokens, positions, segment_mask(segments), rows=rows)
         loss = cross_entropy(hidden, model.embed_tokens.weight, torch.from_numpy(batch.targets).to(place).flatten()[rows])
     return loss, len(rows)
 

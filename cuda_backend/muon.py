@@ -18,6 +18,8 @@ class Muon(torch.optim.Muon):
         """One update from the gradients; parameters that have none stay."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not parameters:
+                continue
             gradients = [parameter.grad for parameter in parameters]
             for parameter in parameters:
                 if "momentum_buffer" not in self.state[parameter]:

@@ -93,6 +93,16 @@ def load(name: str) -> Backend:
     return importlib.import_module(MODULES[name])  # type: ignore[return-value]
 
 
+def slow_step(name: str, device: Device) -> str:
+    """Why training takes twice as long here as it could; "" where it doesn't."""
+    if name != "torch" or device.kind != "cpu":
+        return ""
+    from cuda_backend.cpu.kernels import missing
+    from cuda_backend.device import DTYPES
+
+    return missing(DTYPES[device.dtype])
+
+
 def choose(name: str = "auto") -> tuple[str, str]:
     """The backend to use and why. auto: Metal, then CUDA, then torch with bf16 on the CPU, then MLX on the CPU."""
     if name != "auto":

@@ -91,7 +91,8 @@ class StageConfig:
     def __post_init__(self) -> None:
         check_name(self.name, "stage name")
         _check_positive(self, f"stages.{self.name}.", ["tokens"])
-        _check_not_negative(self, f"stages.{self.name}.", ["slow_tokens"])
+        if not 0 <= self.slow_tokens <= self.tokens:
+            raise TutorError(f"stages.{self.name}.slow_tokens ({self.slow_tokens:,}) must be from 0 to its tokens ({self.tokens:,})")
         if not self.sources or min(self.sources.values()) <= 0:
             raise TutorError(f"stages.{self.name}.sources ({self.sources}) must name at least one source, each with a positive share")
 

@@ -39,14 +39,16 @@ def examine_backend(name: str) -> dict[str, Any]:
     result: dict[str, Any] = {"available": False, "device": None, "dtype": None, "version": None, "reason": "", "fix": ""}
     try:
         device = backends.load(name).device()
+        slow = backends.slow_step(name, device)
     except TutorError as error:
         text, _, fix = str(error).partition(" (to get it: ")
         return {**result, "reason": text, "fix": fix.removesuffix(")")}
     except (ImportError, OSError, RuntimeError) as error:
         return {**result, "reason": f"installed, but fails: {' '.join(str(error).split())[:300]}",
                 "fix": f"pip install --force-reinstall {name}"}
-    return {**result, "available": True, "device": device.name, "dtype": device.dtype, "reason": device.reason,
-            "kind": device.kind, "version": importlib.metadata.version(name)}
+    return {**result, "available": True, "device": device.name, "dtype": device.dtype, "kind": device.kind,
+            "reason": device.reason + (f"; training takes twice as long: {slow}" if slow else ""),
+            "version": importlib.metadata.version(name)}
 
 
 def examine_choice(found: dict[str, dict]) -> dict[str, Any]:

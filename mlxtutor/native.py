@@ -6,8 +6,10 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -16,25 +18,33 @@ from pathlib import Path
 
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 TIMEOUT_S = 60
-FIX = "apt install gcc, or set CC to a C compiler"
+FIX = "xcode-select --install" if sys.platform == "darwin" else "apt install gcc, or set CC to a C compiler"
+
+
+def library(name: str, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
+    """The functions of data/native/NAME.c, compiled with these flags too; None where nothing can be compiled or loaded."""
+    return load(name, tuple(flags))[0]
 
 
 @cache
-def library(name: str, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
-    """The functions of data/native/NAME.c, compiled with these flags too; None where nothing can be compiled or loaded."""
-    compiler = shutil.which(os.environ.get("CC") or "cc")
+def load(name: str, flags: tuple[str, ...]) -> tuple[ctypes.CDLL | None, str]:
+    """`library`, and where there is none the reason."""
+    compiler = shlex.split(os.environ.get("CC") or "cc")
     source = resources.files("mlxtutor.data").joinpath(f"native/{name}.c").read_bytes()
     flags = (*FLAGS, *flags)
     key = hashlib.sha256(repr((source, flags, compiler, _processor())).encode()).hexdigest()[:16]
-    path = _folder() / f"{name}-{key}.so"
     try:
+        path = _folder() / f"{name}-{key}.so"
         if not path.exists():
-            if compiler is None:
-                return None
+            if not compiler or not shutil.which(compiler[0]):
+                return None, f"there is no C compiler ({FIX})"
             _compile(compiler, flags, source, path)
-        return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
-        return None
+        return ctypes.CDLL(str(path)), ""
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"]
+        return None, f"{shlex.join(compiler)} doesn't compile data/native/{name}.c ({said[0]})"
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a folder that can't be written, no home, too slow
+        return None, f"data/native/{name}.c can't be compiled or loaded ({' '.join(str(error).split())})"
 
 
 def _processor() -> str:
@@ -52,10 +62,10 @@ def _folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlxtutor"
 
 
-def _compile(compiler: str, flags: Sequence[str], source: bytes, path: Path) -> None:
+def _compile(compiler: Sequence[str], flags: Sequence[str], source: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         text, built = Path(work) / "source.c", Path(work) / path.name
         text.write_bytes(source)
-        subprocess.run([compiler, *flags, "-o", str(built), str(text), "-lm"], check=True, capture_output=True, timeout=TIMEOUT_S)
+        subprocess.run([*compiler, *flags, "-o", str(built), str(text), "-lm"], check=True, capture_output=True, timeout=TIMEOUT_S)
         built.replace(path)

@@ -119,8 +119,9 @@ def test_a_slow_device_takes_a_stages_slow_tokens():
     assert [stage.tokens for stage in for_device(recipe, slow=True).stages] == [10, 5]
     assert [stage.tokens for stage in for_device(recipe, slow=False).stages] == [10, 20]
     assert for_device(for_device(recipe, slow=True), slow=False) == for_device(recipe, slow=True)
-    with pytest.raises(TutorError, match=r"stages.tutor.slow_tokens \(-1\) must not be negative"):
-        StageConfig("tutor", {"em": 1.0}, 20, slow_tokens=-1)
+    for wrong in (-1, 21):
+        with pytest.raises(TutorError, match=rf"stages.tutor.slow_tokens \({wrong}\) must be from 0 to its tokens \(20\)"):
+            StageConfig("tutor", {"em": 1.0}, 20, slow_tokens=wrong)
 
 
 def test_fewer_problems_are_asked_before_the_last_stage():

@@ -128,6 +128,20 @@ def test_any_value_of_an_adapter(base, adapter, tmp_path, key):
             assert "\n" not in str(error) and str(folder) in str(error)
 
 
+@pytest.mark.parametrize("name, place", [(name, place) for name in ("tokenizer_config.json", "tokenizer.json") for place in PLACES[name]])
+def test_any_value_beneath_an_adapter_and_beside_it(base, adapter, tmp_path, name, place):
+    for at, value in enumerate(VALUES):
+        beneath = spoiled(base, tmp_path / f"base-{at}", name, place, value)
+        beside = shutil.copytree(adapter, tmp_path / f"adapter-{at}", copy_function=os.link)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile((beneath if file == name else base) / file, beside / file)
+        for source in ((adapter, beneath), (beside, base)):
+            try:
+                open_source(*source)
+            except TutorError as error:
+                assert "\n" not in str(error)
+
+
 def test_any_value_of_an_adapter_of_mlx_lm(base, adapter, tmp_path):
     write_mlx(read_adapter(adapter), tmp_path / "mlx", 1)
     for key in ("rank", "scale", "keys", None):

@@ -12,7 +12,8 @@ from huggingface_hub import ModelCard
 from mlxtutor.errors import TutorError
 from mlxtutor.hub.ingredients import Said
 from mlxtutor.hub.pushing import Choices, prepare
-from mlxtutor.hub.repo_files import clean_json, without_paths
+from mlxtutor.hub.repo_files import clean_json
+from mlxtutor.private_paths import without_paths
 from mlxtutor.registry.models import ModelRef, list_models
 
 

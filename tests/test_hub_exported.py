@@ -99,6 +99,29 @@ def test_a_merged_adapter_and_one_alone_carry_both_origins(tutor, hub, models, t
     assert told["parents"][0]["card"]["data"][0]["card"]["licences"] == {"CC BY-SA 4.0": 6}
 
 
+def test_an_adapter_alone_is_checked_as_its_model_is(tutor, hub, models, tiny_tokenizer, tmp_path, elsewhere):
+    base = hub_models.on_data(models, tiny_tokenizer, [hub_models.data("base.jsonl", ["MIT"])], name="base")
+    parents = [{"role": "base", "model": "base@1", "digest": base.digest}]
+    hub_models.adapter(models, str(base.path), parents, data=[hub_models.data("rows.jsonl", ["MIT"])])
+    folder = exported(tutor, "my-lora", tmp_path / "out", "adapter", "--format", "peft")
+    elsewhere()
+    code, out, err = tutor("hub", "push", folder, "me/out", "--base", "me/base", "--json")  # the hub knows nothing of me/base
+    assert code == 0 and json.loads(out)["licence"] == "mit", err
+
+
+def test_where_the_base_is_on_the_hub_is_carried(tutor, hub, models, tiny_tokenizer, tmp_path, elsewhere):
+    hub.add("Q/w", {"README.md": b"---\nlicense: mit\n---\n"})
+    source = [{"role": "source", "model": "Q/w"}]
+    base = hub_models.micro(models, tiny_tokenizer, "w", kind="pulled", parents=source, origin={"repo": "Q/w"}, licence="mit")
+    parents = [{"role": "base", "model": "w@1", "digest": base.digest}]
+    hub_models.adapter(models, str(base.path), parents, data=[hub_models.data("rows.jsonl", ["MIT"])])
+    folder = exported(tutor, "my-lora", tmp_path / "out", "adapter", "--format", "peft")
+    elsewhere()
+    code, _, err = tutor("hub", "push", folder, "me/out")
+    assert code == 0, err
+    assert json.loads(hub.repos["me/out"].files()["adapter_config.json"])["base_model_name_or_path"] == "Q/w"
+
+
 def test_a_base_given_by_hand_counts_too(tutor, hub, models, tiny_tokenizer, tmp_path):
     hub_models.adapter(models, parents=[], data=[hub_models.data("rows.jsonl", ["MIT"])])
     hub_models.on_data(models, tiny_tokenizer, [hub_models.data("base.jsonl", [ND])], name="base")

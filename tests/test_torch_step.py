@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 import cuda_backend  # noqa: E402
+from cuda_backend.cpu import kernels as cpu_kernels  # noqa: E402
 from cuda_backend.cpu import step as cpu_step  # noqa: E402
 from cuda_backend.cpu.kernels import kernels  # noqa: E402
 from cuda_backend.loss import cross_entropy  # noqa: E402
@@ -21,7 +24,7 @@ from mlxtutor.datasets.batch import Batch  # noqa: E402
 from mlxtutor.training.initial import initial_weights  # noqa: E402
 
 seeds = st.integers(0, 2**31)
-compiled = pytest.mark.skipif(kernels(torch.float32) is None, reason="no C compiler")
+compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
 def normal(seed, *shape):
@@ -57,6 +60,12 @@ def both(model, batch):
 
 
 @compiled
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_compiles(dtype):
+    assert kernels(dtype) is not None and cpu_kernels.missing(dtype) == ""
+
+
+@compiled
 @settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(1, 40), st.sampled_from([(1, 1), (3, 3), (4, 2), (3, 1)]), st.integers(1, 3))
 def test_gradients_equal_autograds(seed, rows, length, heads, layers):
@@ -77,6 +86,23 @@ def test_gradients_in_bfloat16_are_as_near_to_float32s_as_autograds():
     assert loss == pytest.approx(wanted, rel=1e-2)
     errors = [sum(float((value - goal).norm() / goal.norm()) for value, goal in zip(found, exact)) / len(exact) for found in (ours, theirs)]
     assert errors[0] <= 1.1 * errors[1] and errors[0] < .05
+
+
+@compiled
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_without_a_target(dtype):
+    model, batch = random_model(3, 2, 1, 2, dtype), random_batch(3, 2, 20, 40)
+    nothing = Batch(batch.inputs, batch.targets, np.zeros_like(batch.mask), batch.segments, batch.positions)
+    loss, count, found = cpu_step.gradients(model, cpu_step.supported(model), cpu_step.step_weights(model), nothing)
+    assert loss == count == 0 and not any(bool(gradient.any()) for gradient in found)
+
+
+@compiled
+def test_a_target_outside_the_vocabulary_is_refused():
+    model, batch = random_model(3, 2, 1, 2, "float32"), random_batch(3, 2, 20, 40)
+    beyond = Batch(batch.inputs, np.full_like(batch.targets, 40), batch.mask, batch.segments, batch.positions)
+    with pytest.raises(IndexError, match="a target of 40 with 40 tokens"):
+        cpu_step.gradients(model, cpu_step.supported(model), cpu_step.step_weights(model), beyond)
 
 
 @compiled
@@ -112,7 +138,7 @@ def test_without_a_compiler_a_step_is_the_same(monkeypatch):
 def test_muon_gives_torchs_bits(seed, changes):
     outcomes = []
     for kind in (torch.optim.Muon, Muon):
-        shapes = [(32, 32), (64, 32), (32, 64), (32, 32)]
+        shapes = [(192, 192), (512, 192), (32, 64), (192, 192)]
         parameters = [torch.nn.Parameter(normal(seed + index, *shape)) for index, shape in enumerate(shapes)]
         optimizer = kind(parameters, **{"lr": .01, "weight_decay": .05, **changes})
         for turn in range(3):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -104,6 +103,14 @@ class Kernels:
 @cache
 def kernels(dtype: torch.dtype) -> Kernels | None:
     """Those for float32 or bfloat16; None where they can't be compiled."""
-    flags: Sequence[str] = (*FLAGS, "-DREAL16") if dtype is torch.bfloat16 else FLAGS
-    library = native.library("decoder", tuple(flags))
+    library = native.library("decoder", _flags(dtype))
     return Kernels(library, dtype) if library else None
+
+
+def missing(dtype: torch.dtype) -> str:
+    """Why there are none; "" where there are."""
+    return native.load("decoder", _flags(dtype))[1]
+
+
+def _flags(dtype: torch.dtype) -> tuple[str, ...]:
+    return (*FLAGS, "-DREAL16") if dtype is torch.bfloat16 else FLAGS

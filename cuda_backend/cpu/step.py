@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cuda_backend.cpu.kernels import Kernels, kernels
 from cuda_backend.model import Block, Model, rope_tables
@@ -41,10 +42,11 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class StepWeights:
-    """What one optimiser step multiplies with; the embedding and the last norm as they are kept, in float32."""
+    """What one optimiser step multiplies with. embedding, norm: as kept, in float32; head: the embedding in the model's dtype."""
 
     layers: list[LayerWeights]
     embedding: Tensor
+    head: Tensor
     norm: Tensor
 
 
@@ -53,15 +55,17 @@ def supported(model: Model) -> Kernels | None:
     return kernels(model.compute_dtype) if model.embed_tokens.weight.device.type == "cpu" else None
 
 
-def step_weights(model: Model, run: Callable[..., Iterable[LayerWeights]] = map) -> StepWeights:
+def step_weights(model: Model, run: Callable[..., Iterable[Any]] = map) -> StepWeights:
     """Once a step, before `gradients` of its parts. run: a map that may use threads."""
-    layers = list(run(lambda layer: _layer_weights(layer, model.compute_dtype), model.layers))
-    return StepWeights(layers, model.embed_tokens.weight.detach(), model.norm.weight.detach())
+    head, *layers = run(lambda part: _cast(part, model.compute_dtype), [model.embed_tokens, *model.layers])
+    return StepWeights(layers, model.embed_tokens.weight.detach(), head, model.norm.weight.detach())
 
 
 @torch.no_grad()
-def _layer_weights(layer: Block, dtype: torch.dtype) -> LayerWeights:
-    attention, mlp = layer.self_attn, layer.mlp
+def _cast(part: nn.Embedding | Block, dtype: torch.dtype) -> Tensor | LayerWeights:
+    if isinstance(part, nn.Embedding):
+        return part.weight.to(dtype)
+    layer, attention, mlp = part, part.self_attn, part.mlp
     qkv = torch.cat((attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight))
     heads = torch.cat((attention.q_norm.weight.expand(attention.heads, -1), attention.k_norm.weight.expand(attention.kv_heads, -1)))
     gate_up = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight))
@@ -159,11 +163,14 @@ class MLPPass:
         return total, rounded, {"mlp.gate_proj": gate, "mlp.up_proj": up, "mlp.down_proj": d_down, "post_attention_layernorm": d_norm}
 
 
-def _counted(batch: Batch) -> tuple[Tensor, Tensor]:
+def _counted(batch: Batch, vocab_size: int) -> tuple[Tensor, Tensor]:
     """Positions that count towards the loss and their targets, (M,) each; a position to fill up with has the target -1."""
     rows = np.flatnonzero(batch.mask)
+    targets = batch.targets.reshape(-1)[rows].astype(np.int32)
+    if targets.size and not 0 <= targets.min() <= targets.max() < vocab_size:
+        raise IndexError(f"a target of {targets.max()} with {vocab_size} tokens")  # C would write beyond its line
     more = -len(rows) % COUNT_STEP
-    targets = np.pad(batch.targets.reshape(-1)[rows].astype(np.int32), (0, more), constant_values=-1)
+    targets = np.pad(targets, (0, more), constant_values=-1)
     return torch.from_numpy(np.pad(rows, (0, more))), torch.from_numpy(targets)
 
 
@@ -172,21 +179,20 @@ def gradients(model: Model, kernels: Kernels, weights: StepWeights, batch: Batch
     """Summed nats, number of targets, and a gradient a parameter in the order of model.parameters()."""
     batch = batch.padded(LENGTH_STEP)
     config, shared = model.config, Rows(model.config, batch)
-    tokens, (rows, targets) = torch.from_numpy(batch.inputs).flatten().long(), _counted(batch)
+    tokens, (rows, targets) = torch.from_numpy(batch.inputs).flatten().long(), _counted(batch, model.config.vocab_size)
     passes: list[AttentionPass | MLPPass] = []
     for layer in weights.layers:
         passes.append(AttentionPass(kernels, layer, shared, rows if layer is weights.layers[-1] else None))
         passes.append(MLPPass(kernels, layer, config.rms_norm_eps))
     x = weights.embedding.index_select(0, tokens)
     added: Tensor | None = None
-    head = weights.embedding.to(model.compute_dtype)
     for one in passes:
         x, added = one.forward(x, added)
     x, normed, inverse = kernels.norm(x, added, weights.norm, config.rms_norm_eps)
-    logits = normed @ head.T
+    logits = normed @ weights.head.T
     loss = kernels.cross_entropy(logits, targets)
     d_embedding, total = (logits.T @ normed).float(), torch.zeros_like(x)
-    rounded, d_norm = kernels.norm_back(logits @ head, x, weights.norm, inverse, total)
+    rounded, d_norm = kernels.norm_back(logits @ weights.head, x, weights.norm, inverse, total)
     found: Gradients = {"norm.weight": d_norm}
     for index, one in reversed(list(enumerate(passes))):
         total, rounded, layer_gradients = one.backward(total, rounded)

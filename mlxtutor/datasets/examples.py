@@ -41,17 +41,23 @@ class Piece:
 def stage_examples(stage: StageConfig, recipe: Recipe, tokenizer: Tokenizer, row_len: int, tokens: int,
                    stream: tuple[int, ...], validation: bool = False) -> Examples:
     """About `tokens` tokens, each source with its share. stream: seeds the sources, apart from every other use of the seed."""
+    pieces = stage_pieces(stage, recipe, row_len, tokens, stream, validation)
+    return concatenate(list(_made(pieces, tokenizer)))
+
+
+def stage_pieces(stage: StageConfig, recipe: Recipe, row_len: int, tokens: int, stream: tuple[int, ...], validation: bool) -> list[Piece]:
+    """What `stage_examples` is made of: a file is one piece."""
     total = sum(stage.sources.values())
     pieces: list[Piece] = []
     for index, (name, weight) in enumerate(sorted(stage.sources.items())):
         whole = Piece(name, recipe, row_len, tokens * weight / total, (recipe.seed, *stream, index), validation)
         pieces += _cut(whole) if generated(name, recipe) else [whole]
-    return concatenate(list(_made(pieces, tokenizer)))
+    return pieces
 
 
-def makers(pieces: float) -> int:
-    """How many processes make so many pieces."""
-    return 1 if pieces <= FEW_PIECES else cores()
+def makers(pieces: Sequence[Piece]) -> int:
+    """How many processes make them."""
+    return 1 if len(pieces) <= FEW_PIECES else cores()
 
 
 def _cut(whole: Piece) -> list[Piece]:
@@ -62,7 +68,7 @@ def _cut(whole: Piece) -> list[Piece]:
 
 def _made(pieces: Sequence[Piece], tokenizer: Tokenizer) -> Iterator[Examples]:
     """The pieces' examples, in order."""
-    workers = makers(len(pieces))
+    workers = makers(pieces)
     if workers == 1:
         yield from (_make(piece, tokenizer) for piece in pieces)
         return
@@ -71,7 +77,8 @@ def _made(pieces: Sequence[Piece], tokenizer: Tokenizer) -> Iterator[Examples]:
         with ProcessPoolExecutor(workers, spawn, _start, (tokenizer.model, test_prompts())) as pool:
             yield from pool.map(_make, pieces)
     except BrokenProcessPool:
-        raise TutorError("a process that made examples was ended from outside (out of memory? give the stage fewer tokens)") from None
+        raise TutorError("a process that made examples ended (out of memory? give the stage fewer tokens; in a script of your own, "
+                         'call this under if __name__ == "__main__")') from None
 
 
 _tokenizer: Tokenizer | None = None  # of a process that makes pieces for another

@@ -10,8 +10,8 @@ from typing import Any
 
 from mlxtutor.export.source import Source
 from mlxtutor.files import write_atomic
-from mlxtutor.hub.repo_files import is_licence_file, without_paths
-from mlxtutor.model_files import ADAPTER_CONFIG
+from mlxtutor.model_files import ADAPTER_CONFIG, is_licence_file
+from mlxtutor.private_paths import without_paths
 from mlxtutor.registry.lineage import carried_entry, parents_of
 from mlxtutor.registry.manifest import CARD, describe, digest_of, size_of
 from mlxtutor.registry.models import ModelRef, directory_ref
@@ -28,12 +28,12 @@ def licence_files(source: Source) -> dict[str, Path]:
     return found
 
 
-def write_card(ref: ModelRef, source: Source, known: Sequence[ModelRef], folder: Path, files: Sequence[Path]) -> list[Path]:
-    """The licence files, and tutor.json: the written files, and as its `source` the model, with the cards of its whole family."""
+def write_card(ref: ModelRef, source: Source, entry: dict[str, Any], folder: Path, files: Sequence[Path]) -> list[Path]:
+    """The licence files, and tutor.json: the written files, and as its `source` the model. entry: what `source_entry` gave."""
     copied = [Path(shutil.copyfile(path, folder / name)) for name, path in licence_files(source).items()]
     listed = describe(folder, sorted(path.relative_to(folder).as_posix() for path in [*files, *copied]))
     kind = "micro" if ref.card.get("kind") == "micro" else "adapter" if (folder / ADAPTER_CONFIG) in files else "exported"
-    card = {"kind": kind, "code": code_state(), "parents": [_source_entry(ref, source, known)],
+    card = {"kind": kind, "code": code_state(), "parents": [entry],
             **({"licence": ref.card["licence"]} if ref.card.get("licence") else {}),
             "files": listed, "digest": digest_of(listed), "size": size_of(listed)}
     write_atomic(folder / CARD, (json.dumps(without_paths(card), ensure_ascii=False, indent=2) + "\n").encode())
@@ -44,8 +44,11 @@ def _licences(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and is_licence_file(path.name))
 
 
-def _source_entry(ref: ModelRef, source: Source, known: Sequence[ModelRef]) -> dict[str, Any]:
-    """The base that was really merged counts, also where the adapter's card names none or another."""
+def source_entry(ref: ModelRef, source: Source, known: Sequence[ModelRef]) -> dict[str, Any]:
+    """The model with the cards of its whole family, as a parent; TutorError where one was edited.
+
+    The base that was really merged counts, also where the adapter's card names none or another.
+    """
     entry = carried_entry(ref, "source", known)
     if source.adapter:
         base = directory_ref(known, source.directory)

@@ -16,7 +16,7 @@ from mlxtutor.export.adapter import read_adapter
 from mlxtutor.export.architectures import ARCHITECTURES
 from mlxtutor.export.engine import Engine
 from mlxtutor.export.export_folder import keep_proof, replacing, workplace
-from mlxtutor.export.exported_card import licence_files, write_card
+from mlxtutor.export.exported_card import licence_files, source_entry, write_card
 from mlxtutor.export.file_check import Link, check_adapter
 from mlxtutor.export.gguf_file import Description, Progress
 from mlxtutor.export.hf_directory import DTYPES, KEPT_FILES, check_dtype, default_dtype, write_hf
@@ -127,9 +127,10 @@ def export_hf(export: Export, folder: Path, dtype: str | None, progress: Progres
     chosen = dtype or default_dtype(export.source)
     check_dtype(export.source, chosen)
     names = ["model*.safetensors", INDEX, "config.json", README, *KEPT_FILES, CARD, *map(glob.escape, licence_files(export.source))]
+    entry = source_entry(export.ref, export.source, export.known)
     with replacing(folder, names, {**export.origin, "type": DTYPES[chosen]}) as work:
         written = write_hf(export.source, work, chosen, progress)
-        written += [*write_card(export.ref, export.source, export.known, work, written),
+        written += [*write_card(export.ref, export.source, entry, work, written),
                     write_page(work, export.id, export.source, "mlx_lm.generate --model . --prompt QUESTION")]
     return _in(folder, written)
 
@@ -212,10 +213,11 @@ def export_adapter(export: Export, folder: Path, form: str) -> list[Path]:
     """The adapter alone. form: peft, mlx or gguf."""
     check_form(export.source, form)
     names = [ADAPTER_CONFIG, PEFT_FILE, MLX_FILE, ADAPTER_FILE, CARD, *map(glob.escape, licence_files(export.source))]
+    entry = source_entry(export.ref, export.source, export.known)
     with replacing(folder, names, {**export.origin, "type": "f32"}) as work:
         written = write_adapter_as(export.source, work, form, _description(export))
         if form != "gguf":  # which the hub's commands don't take
-            written += write_card(export.ref, export.source, export.known, work, written)
+            written += write_card(export.ref, export.source, entry, work, written)
     return _in(folder, written)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlxtutor.errors import TutorError
 from mlxtutor.export.architectures import ARCHITECTURES, plan_tensors
-from mlxtutor.export.gguf_file import named_encode
+from mlxtutor.export.gguf_file import Progress, named_encode
 from mlxtutor.export.quantisation import encoded_size
 from mlxtutor.export.source import Source, check_rounding
 from mlxtutor.export.vocabulary import read_chat_template
@@ -24,7 +24,6 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", SETTINGS_FILE, "special_
                    "vocab.json", "merges.txt")
 QUANTISED_KEYS, DTYPE_KEYS = ("quantization", "quantization_config"), ("torch_dtype", "dtype")  # of config.json: written anew
 KEPT_FILES = (GENERATION_FILE, *TOKENIZER_FILES)
-Progress = Callable[[int, int], None]
 
 
 def default_dtype(source: Source) -> str:

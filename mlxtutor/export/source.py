@@ -17,6 +17,7 @@ from mlxtutor.export.checkpoint import Checkpoint, open_checkpoint
 from mlxtutor.export.quantisation import decode, encode
 from mlxtutor.export.source_tokenizer import read_tokens
 from mlxtutor.export.vocabulary import Vocabulary, read_chat_template, read_vocabulary
+from mlxtutor.model_files import ADAPTER_CONFIG
 
 CHUNK = 1 << 22  # values of a tensor in memory at a time
 LOST = 0.5       # of a delta's length: more than this lost to rounding is a lost adapter
@@ -97,7 +98,7 @@ def open_source(directory: Path, base: Path | None = None) -> Source:
 
     base: where the base is, needed for an adapter whose own `base_model_name_or_path` is no directory here.
     """
-    if not (directory / "adapter_config.json").is_file():
+    if not (directory / ADAPTER_CONFIG).is_file():
         if base:
             raise TutorError(f"{directory}: a whole model, which has no base (leave --base out)")
         return Source(open_checkpoint(directory), None, None)

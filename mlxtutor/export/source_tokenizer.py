@@ -10,7 +10,8 @@ from typing import Any
 from mlxtutor.errors import TutorError
 from mlxtutor.export.chat_template import render_jinja
 from mlxtutor.export.checkpoint import read_json
-from mlxtutor.export.vocabulary import CONTROL, USER_DEFINED, Vocabulary
+from mlxtutor.export.values import is_whole, wrong
+from mlxtutor.export.vocabulary import CONTROL, USER_DEFINED, Vocabulary, added_tokens
 
 Encode = Callable[[str], list[int]]
 
@@ -42,18 +43,26 @@ class SourceTokenizer:
 
 def read_tokens(directory: Path) -> dict[int, str]:
     """The tokens by id of a directory's tokenizer, added ones included; empty where it has none that is read here."""
-    settings = directory / "tokenizer_config.json"
-    added = read_json(settings).get("added_tokens_decoder", {}) if settings.is_file() else {}
-    more = {int(at): token["content"] for at, token in added.items()}
-    if (directory / "tokenizer.json").is_file():
-        document = read_json(directory / "tokenizer.json")
-        vocab = (document.get("model") or {}).get("vocab") or {}
-        tokens = {at: token for token, at in vocab.items()} if isinstance(vocab, dict) else dict(enumerate(piece for piece, _ in vocab))
-        return tokens | {token["id"]: token["content"] for token in document.get("added_tokens", [])} | more
+    found = {name: read_json(directory / name) for name in ("tokenizer_config.json", "tokenizer.json") if (directory / name).is_file()}
+    settings, document = found.get("tokenizer_config.json", {}), found.get("tokenizer.json", {})
+    added = {at: text for at, (text, _) in added_tokens(directory, document, settings).items()}
+    if document:
+        return _pieces(directory, document) | added
     if (directory / "tokenizer.model").is_file():
         processor = _read_sentencepiece(directory / "tokenizer.model")
-        return {at: processor.id_to_piece(at) for at in range(processor.get_piece_size())} | more
+        return {at: processor.id_to_piece(at) for at in range(processor.get_piece_size())} | added
     return {}
+
+
+def _pieces(directory: Path, document: dict[str, Any]) -> dict[int, str]:
+    """Tokens by id of any kind of tokenizer.json: an object, tokens to ids, or a list of pieces with their scores."""
+    model = document.get("model")
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocab, dict) and all(is_whole(at) for at in vocab.values()):
+        return {at: token for token, at in vocab.items()}
+    if isinstance(vocab, list) and all(isinstance(pair, list) and pair and isinstance(pair[0], str) for pair in vocab):
+        return dict(enumerate(pair[0] for pair in vocab))
+    raise wrong(f"{directory}/tokenizer.json", "vocab", vocab, "an object, tokens to ids, or a list of pieces with their scores")
 
 
 def _from_json(path: Path) -> Encode:

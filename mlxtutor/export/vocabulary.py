@@ -65,7 +65,7 @@ def read_vocabulary(directory: Path, vocab_size: int, config: dict[str, Any], ba
         tokens, merges = _byte_level(document, directory)
         types, scores, prefix = [NORMAL] * len(tokens), [], False
         model, pre, normalisation = "gpt2", _rule(document, directory), _normalisation(document, directory)
-    added = _added_tokens(directory, document, settings)
+    added = added_tokens(directory, document, settings)
     _place(added, tokens, types, scores, directory, vocab_size, model)
     ends = _ends(base or directory, config, vocab_size)
     special = _special_ids(directory, settings, tokens, ends)
@@ -160,7 +160,7 @@ def _steps(document: dict[str, Any], key: str, of_sequence: str, directory: Path
     return steps
 
 
-def _added_tokens(directory: Path, document: dict[str, Any], settings: dict[str, Any]) -> dict[int, tuple[str, bool]]:
+def added_tokens(directory: Path, document: dict[str, Any], settings: dict[str, Any]) -> dict[int, tuple[str, bool]]:
     """Added tokens by id: text, and whether it is special."""
     listed = document.get("added_tokens") or []
     if not isinstance(listed, list) or not all(isinstance(token, dict) and is_whole(token.get("id")) for token in listed):

@@ -11,7 +11,7 @@ from mlxtutor.evaluation.report import asked_of, format_share, render_table, sco
 from mlxtutor.hub.ingredients import HUB_ID, DataFile, Origins, hub_datasets
 from mlxtutor.hub.licence_check import BASE, DATA, Ingredient
 from mlxtutor.hub.licence_duties import DUTIES
-from mlxtutor.hub.repo_files import without_paths
+from mlxtutor.private_paths import without_paths
 from mlxtutor.records.licences import PUBLIC, Licence, on_hub
 from mlxtutor.registry.models import ModelRef
 from mlxtutor.shipped import shipped_text

@@ -15,10 +15,11 @@ from mlxtutor.hub.ingredients import HUB_ID, Lookup, Origins, Said, origins
 from mlxtutor.hub.licence_check import model_licence
 from mlxtutor.hub.licence_duties import DUTIES, check_model_name
 from mlxtutor.hub.model_card import CardFacts, render_card
-from mlxtutor.hub.repo_files import check_layout, clean_json, is_model_file, stale_files, without_paths
+from mlxtutor.hub.repo_files import check_layout, clean_json, is_model_file, stale_files
 from mlxtutor.model_files import ADAPTER_CONFIG, README
+from mlxtutor.private_paths import without_paths
 from mlxtutor.records.licences import Licence
-from mlxtutor.registry.lineage import parents_of
+from mlxtutor.registry.lineage import carried_parent, parents_of
 from mlxtutor.registry.manifest import CARD, compare, file_names
 from mlxtutor.registry.models import ModelRef
 
@@ -70,7 +71,7 @@ def prepare(ref: ModelRef, repo: str, known: Sequence[ModelRef], choices: Choice
     names = file_names(ref.path)
     form = check_layout(names, str(ref.path))
     base = _adapter_base(ref, known, choices.base) if form != "model" else ""
-    found = origins(_with_base(ref, base), known, choices.said, lookup)
+    found = origins(_with_base(ref, base, known), known, choices.said, lookup)
     licence = model_licence(found.ingredients, choices.licence)
     for ingredient in found.ingredients:
         check_model_name(ingredient.licence, repo)
@@ -166,9 +167,9 @@ def _adapter_base(ref: ModelRef, known: Sequence[ModelRef], said: str | None) ->
     """Where on the hub an adapter's base is; TutorError where nobody else would find it."""
     config = json_object(ref.path / ADAPTER_CONFIG)
     named = [said or ""]
-    for entry, parent in parents_of(ref, known):
+    for entry, parent in _family(ref, known):
         if entry.get("role") == "base":
-            sources = (parent.card.get("parents") or []) if parent and parent.card.get("origin") else []
+            sources = (parent.card.get("parents") or []) if parent else []
             named += [*(str(source.get("model")) for source in sources if source.get("role") == "source"), str(entry.get("model"))]
     named.append(str(config.get("base_model_name_or_path") or config.get("model") or ""))
     found = next((name for name in named if HUB_ID.fullmatch(name) and not Path(name).is_dir()), None)
@@ -179,10 +180,17 @@ def _adapter_base(ref: ModelRef, known: Sequence[ModelRef], said: str | None) ->
     return found
 
 
-def _with_base(ref: ModelRef, base: str) -> ModelRef:
+def _family(ref: ModelRef, known: Sequence[ModelRef]) -> list[tuple[dict[str, Any], ModelRef | None]]:
+    """The parents, here or as the card carries them; of an exported folder those of the model it was made from, too."""
+    found = [(entry, parent or carried_parent(entry)) for entry, parent in parents_of(ref, known)]
+    carried = [parent for entry, parent in found if entry.get("role") == "source" and parent and not parent.version]
+    return found + [pair for parent in carried for pair in _family(parent, known)]
+
+
+def _with_base(ref: ModelRef, base: str, known: Sequence[ModelRef]) -> ModelRef:
     """The adapter's base counts, also where its card doesn't name it."""
     parents = list(ref.card.get("parents") or [])
-    if not base or any(parent.get("role") == "base" for parent in parents):
+    if not base or any(entry.get("role") == "base" for entry, _ in _family(ref, known)):
         return ref
     return ModelRef(ref.name, ref.version, ref.path, {**ref.card, "parents": [*parents, {"role": "base", "model": base}]})
 

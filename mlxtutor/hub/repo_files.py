@@ -1,15 +1,15 @@
-"""Which files a model on the hub consists of, and JSON without the paths of the machine it was written on."""
+"""Which files a model on the hub consists of."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 from mlxtutor.errors import TutorError
-from mlxtutor.model_files import ADAPTER_CONFIG, MLX_FILE, PEFT_FILE, README
+from mlxtutor.model_files import ADAPTER_CONFIG, LICENCE, MLX_FILE, PEFT_FILE, README, is_licence_file
+from mlxtutor.private_paths import without_paths
 from mlxtutor.registry.manifest import CARD
 
 ADAPTER_WEIGHTS = {"peft": PEFT_FILE, "mlx": MLX_FILE}
@@ -22,23 +22,12 @@ _LOADED = re.compile(  # what libraries open without being told to: a file of an
 _BESIDE = re.compile(
     r"""[^/]+\.safetensors | [^/]+\.safetensors\.index\.json | preprocessor_config\.json | additional_chat_templates/[^/]+\.jinja""",
     re.VERBOSE)
-_LICENCE = re.compile(r"(LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[^/]*")
-_PATHS = (  # in a longer text: quoted, as an address, bare
-    re.compile(r"""(?<=['"])(?:~|[A-Za-z]:)?[/\\][^'"\n]*[/\\]([^'"/\\\n]*)(?=['"])"""),
-    re.compile(r"""\bfile://[^\s'"]*/([^\s'"/]*)"""),
-    re.compile(r"""(?<![\w./])(?:~|[A-Za-z]:)?[/\\](?:[^\s'",;:/\\]+[/\\])+([^\s'",;:/\\]*)"""),
-)
 _PATH_KEYS = ("name_or_path", "vocab_file", "tokenizer_file")  # a tokenizer's other texts may look like paths and be none
 
 
 def is_model_file(name: str) -> bool:
     """Weights, configuration, tokenizer, chat template, licence; what a model's repository must and may hold."""
-    return any(pattern.fullmatch(name) for pattern in (_LOADED, _BESIDE, _LICENCE))
-
-
-def is_licence_file(name: str) -> bool:
-    """A licence, a notice or terms of use."""
-    return _LICENCE.fullmatch(name) is not None
+    return any(pattern.fullmatch(name) for pattern in (_LOADED, _BESIDE, LICENCE))
 
 
 def stale_files(there: Iterable[str], pushed: Collection[str], earlier: Collection[str]) -> list[str]:
@@ -71,22 +60,6 @@ def check_layout(names: Iterable[str], where: str) -> str:
     raise TutorError(f"{where}: {_missing(present, weights)}")
 
 
-def without_paths(value: Any) -> Any:
-    """JSON with every absolute path replaced by its last part: whole strings, words of commands, and keys that hold a folder."""
-    if isinstance(value, Mapping):
-        return {key: without_paths(item) for key, item in value.items()
-                if not (key in ("folder", "path") and isinstance(item, str) and _absolute(item))}
-    if isinstance(value, list):
-        return [without_paths(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    if _absolute(value):
-        return _last_part(value)
-    for pattern in _PATHS:
-        value = pattern.sub(lambda found: found[1] or ".", value)
-    return value
-
-
 def clean_json(path: Path) -> bytes:
     """A JSON file's own bytes, unless it names a path of this machine; then written again without it. TutorError where it's no JSON."""
     content = path.read_bytes()
@@ -99,15 +72,6 @@ def clean_json(path: Path) -> bytes:
     else:
         clean = without_paths(document)
     return content if clean == document else (json.dumps(clean, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _absolute(text: str) -> bool:
-    """A path and nothing else, spaces included: not a chat template, which may begin with a slash too."""
-    return "\n" not in text and len(text) < 1024 and re.match(r"(?:~?/|[A-Za-z]:[/\\]|\\\\)[^\s/*\\]", text) is not None
-
-
-def _last_part(text: str) -> str:
-    return re.split(r"[/\\]", text.rstrip("/\\"))[-1]
 
 
 def _missing(present: set[str], weights: list[str]) -> str:

@@ -27,8 +27,9 @@ def code_digest(backend: str) -> str:
     package, data = Path(mlxtutor.__path__[0]), Path(mlxtutor.data.__path__[0])
     folders = [package / name for name in ("text", "datasets", "problems", "training")]
     folders += [_folder_of(MODULES[backend])] if backend in MODULES else []
-    folders += [data / name for name in ("corpus", "drills", "problems", "others")]
-    return _digest([package / "config.py", *(p for folder in folders for p in folder.glob("*.*"))])
+    folders += [data / name for name in ("corpus", "drills", "problems", "others", "native")]
+    files = [p for folder in folders for p in folder.rglob("*.*") if p.suffix != ".pyc"]
+    return _digest([package / "config.py", package / "native.py", *files])
 
 
 @cache

@@ -52,8 +52,13 @@ class Job:
     home: Home
 
     @property
+    def arithmetic(self) -> tuple[str, str, bool]:
+        """What weights depend on beside recipe and data: backend, dtype, whether its step is the fast one."""
+        return self.backend_name, self.dtype, not backends.slow_step(self.backend_name, self.backend.device(self.dtype))
+
+    @property
     def id(self) -> str:
-        return fingerprint(to_dict(self.recipe), self.backend_name, self.dtype, data_digest(self.recipe, self.backend_name))
+        return fingerprint(to_dict(self.recipe), *self.arithmetic, data_digest(self.recipe, self.backend_name))
 
     @property
     def run_folder(self) -> Path:
@@ -96,7 +101,7 @@ def _run(job: Job, resume: bool, fresh: bool, began: float) -> Iterator[Event]:
     write_atomic(job.run_folder / "evaluation.md", render_comparison(before, after, title).encode())
     plot_losses([(s["name"], Path(s["folder"]) / "metrics.jsonl") for s in stages], job.run_folder / "loss.png")
     ref = _register(job, trail, tokenizer, config, weights, {**origin, "stages": stages, "evaluation": {
-        "id": _evaluation_id(job, trail), "before": before, "after": after}})
+        "id": _evaluation_id(job, trail, "after"), "before": before, "after": after}})
     yield {"event": "done", "model": ref.id, "path": str(ref.path), "seconds": time.perf_counter() - began, "stages": stages,
            "before": before, "after": after, "run": str(job.run_folder)}
 
@@ -111,7 +116,7 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
         config = load_config(folder)
         weights = load_checked_weights(folder, config)
         digest = fingerprint(*[(name, float(value.astype(np.float64).sum())) for name, value in weights.items()])
-        return Tokenizer.load(folder), config, weights, fingerprint(digest, job.backend_name, job.dtype), origin
+        return Tokenizer.load(folder), config, weights, fingerprint(digest, *job.arithmetic), origin
     sources = [(stage.name, stage.sources, stage.tokens) for stage in recipe.stages]
     key = fingerprint(sources, recipe.seed, recipe.tokenizer_characters, recipe.model.vocab_size, data_digest(recipe, job.backend_name))
     path = job.home.stages / f"tokenizer-{key}" / "tokenizer.model"
@@ -119,7 +124,7 @@ def _start(job: Job, fresh: bool) -> tuple[Tokenizer, ModelConfig, dict[str, np.
         path.parent.mkdir(parents=True, exist_ok=True)
         recipe_tokenizer(recipe, recipe.model.vocab_size, path)
     weights = initial_weights(recipe.model, np.random.default_rng([recipe.seed, 1]))
-    return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), job.backend_name, job.dtype), origin
+    return Tokenizer.load(path), recipe.model, weights, fingerprint(key, to_dict(recipe.model), *job.arithmetic), origin
 
 
 def _origin(recipe: Recipe) -> dict[str, Any]:
@@ -189,7 +194,7 @@ def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: M
                 fresh: bool) -> Generator[Event, None, dict]:
     """The suite's summary for these weights; kept under the fingerprint of what it measured."""
     settings = job.recipe.evaluation
-    path = job.home.stages / f"evaluation-{_evaluation_id(job, trail)}.json"
+    path = job.home.stages / f"evaluation-{_evaluation_id(job, trail, when)}.json"
     if path.exists() and not fresh:
         result = json.loads(path.read_text())
     else:
@@ -203,9 +208,10 @@ def _evaluation(job: Job, when: str, trail: str, tokenizer: Tokenizer, config: M
     return result["summary"]
 
 
-def _evaluation_id(job: Job, trail: str) -> str:
+def _evaluation_id(job: Job, trail: str, when: str) -> str:
     """What an evaluation's result depends on: the weights, how much was asked, the exam."""
-    return fingerprint(trail, to_dict(job.recipe.evaluation), exam_digest())
+    settings = job.recipe.evaluation
+    return fingerprint(trail, settings.asked(when == "before"), settings.max_new_tokens, settings.batch_size, exam_digest())
 
 
 def _register(job: Job, trail: str, tokenizer: Tokenizer, config: ModelConfig, weights: dict[str, np.ndarray], made: dict) -> ModelRef:
@@ -225,5 +231,7 @@ def job_for(recipe: Recipe, backend_name: str, home: Home, dtype: str = "auto") 
     device = backend.device(dtype)
     fitted = for_device(recipe, slow=device.kind == "cpu" and device.dtype == "float32")
     fewer = [f"{stage.name} {stage.tokens:,}" for stage, asked in zip(fitted.stages, recipe.stages) if stage.tokens != asked.tokens]
-    slow = f"; a CPU that computes in float32 takes the recipe's slow_tokens: {', '.join(fewer)}" if fewer else ""
-    return Job(fitted, backend, name, device.dtype, home), reason + slow
+    notes = [f"; a CPU that computes in float32 takes the recipe's slow_tokens: {', '.join(fewer)}"] if fewer else []
+    slow = backends.slow_step(name, device)
+    notes += [f"; training takes twice as long: {slow}"] if slow else []
+    return Job(fitted, backend, name, device.dtype, home), reason + "".join(notes)

@@ -14,7 +14,7 @@ import numpy as np
 from mlxtutor.backends import Sampling
 from mlxtutor.config import ModelConfig, StageConfig, TrainConfig, stage_train
 from mlxtutor.datasets.batch import Batch, Examples, make_batch, plan_steps, typical_steps
-from mlxtutor.datasets.examples import PIECE_TOKENS, makers
+from mlxtutor.datasets.examples import makers, stage_pieces
 from mlxtutor.errors import TutorError
 from mlxtutor.problems.suite import suite_rows
 from mlxtutor.text.chat import encode_chat
@@ -95,7 +95,7 @@ def _plan_stage(job: Job, stage: StageConfig, index: int, tokenizer: Tokenizer, 
         steps = [[make_batch(sample, rows, train.row_len) for rows in step] for step in typical_steps(sample, planned, TIMED_STEPS)]
         rate = _training_rate(job, train, config, weights, steps)
         marks = min(count, round(1 / train.eval_every))
-        data_rate *= makers(stage.tokens / PIECE_TOKENS)
+        data_rate *= makers(stage_pieces(stage, job.recipe, train.row_len, stage.tokens, (2, index), False))
         seconds = (tokens + marks * VAL_TOKENS * FORWARD_SHARE) / rate + (stage.tokens + VAL_TOKENS) / data_rate
     return StagePlan(stage.name, tokens, count, tokens // max(count, 1), fill, targets, rate, seconds)
 
