@@ -16,7 +16,7 @@ from mlxtutor.home import Home
 from mlxtutor.records.card import sha256, write_card
 from mlxtutor.registry.directory import open_model
 from mlxtutor.registry.models import list_models
-from mlxtutor.training import pipeline
+from mlxtutor.training import fingerprint, pipeline
 from mlxtutor.training.checkpoint import load_weights
 from mlxtutor.training.pipeline import Job, run_recipe, stage_data
 
@@ -165,3 +165,24 @@ def test_bytes_of_the_validation_text_are_those_of_its_targets(recipe, tiny_toke
     text = tiny_tokenizer.decode([i for i in ids if not tiny_tokenizer.is_special(i)])
     assert data.val_bytes == len(text.encode()) > 1000
     assert stage_data(recipe, recipe.stages[1], 1, tiny_tokenizer).val_bytes == 0
+
+
+def test_an_evaluation_before_is_none_after(backend, tutor_home, recipe):
+    def job(**changes):
+        asked = dataclasses.replace(recipe.evaluation, values=30, wordings=0, types=0, **changes)
+        return Job(dataclasses.replace(recipe, evaluation=asked), backend, "test", "float32", Home(tutor_home))
+
+    def id_of(when, **changes):
+        return pipeline._evaluation_id(job(**changes), "trail", when)
+
+    assert id_of("before", before=20) != id_of("after", before=20) == id_of("after", before=10)
+    assert id_of("before", before=20) != id_of("before", before=10)
+
+
+def test_a_stage_depends_on_the_code_of_its_step(monkeypatch):
+    seen = []
+    monkeypatch.setattr(fingerprint, "_digest", lambda files: seen.extend(files) or "")
+    fingerprint.code_digest.__wrapped__("torch")
+    names = {"/".join(path.parts[-2:]) for path in seen}
+    assert {"cpu/step.py", "cpu/kernels.py", "native/decoder.c", "mlxtutor/native.py", "cuda_backend/muon.py", "datasets/examples.py"} <= names
+    assert not any(path.suffix == ".pyc" for path in seen)
