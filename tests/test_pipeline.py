@@ -184,5 +184,5 @@ def test_a_stage_depends_on_the_code_of_its_step(monkeypatch):
     monkeypatch.setattr(fingerprint, "_digest", lambda files: seen.extend(files) or "")
     fingerprint.code_digest.__wrapped__("torch")
     names = {"/".join(path.parts[-2:]) for path in seen}
-    assert {"cpu/step.py", "cpu/kernels.py", "native/decoder.c", "mlxtutor/native.py", "cuda_backend/muon.py", "datasets/examples.py"} <= names
+    assert {"cpu/step.py", "cpu/kernels.py", "native/decoder.c", "mlxtutor/native.py", "cuda_backend/muon.py"} <= names
     assert not any(path.suffix == ".pyc" for path in seen)
