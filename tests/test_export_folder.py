@@ -171,6 +171,7 @@ def test_the_earlier_export_goes_whatever_its_name(tutor, base, tmp_path):
     assert sorted(contents(tmp_path / "out")) == ["README.md", "a[1]-q8_0.gguf", "proof.json"]
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_the_earlier_one_or_is_cleared_by_the_next(base, adapter, tmp_path):
     export = open_export(Home(tmp_path), str(adapter), str(base), Settings())
     for form, files in ("peft", ["adapter_config.json", "adapter_model.safetensors"]), ("gguf", ["adapter.gguf"]):

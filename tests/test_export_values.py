@@ -128,6 +128,7 @@ def test_any_value_of_an_adapter(base, adapter, tmp_path, key):
             assert "\n" not in str(error) and str(folder) in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, place", [(name, place) for name in ("tokenizer_config.json", "tokenizer.json") for place in PLACES[name]])
 def test_any_value_beneath_an_adapter_and_beside_it(base, adapter, tmp_path, name, place):
     for at, value in enumerate(VALUES):

@@ -46,6 +46,7 @@ def result(folder):
     return checkpoints[0].name, files, records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", KILLS)
 @pytest.mark.parametrize("name", ["mlx", "torch"])
 def test_sigkill_at_random_moments_changes_no_bit(tmp_path, name, kills):

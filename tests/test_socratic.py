@@ -80,6 +80,7 @@ def test_dialogues_climb_to_the_finding_and_on(dialogues):
 DOUBLING = re.compile(r"doubl|twice as large|half as large|times as large")
 
 
+@pytest.mark.slow
 def test_no_voltage_changes_a_resistance():
     """Where the givens only reveal the answer, nothing is said about what doubling one does to it, but in another problem."""
     rng, seen = np.random.default_rng(5), set()
