@@ -9,6 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mlxtutor.errors import TutorError
+from mlxtutor.model_files import ADAPTER_CONFIG
 from mlxtutor.registry.lineage import children_of, parents_of
 from mlxtutor.registry.models import ModelRef
 from mlxtutor.registry.origin import data_of
@@ -212,7 +213,7 @@ def _shape(ref: ModelRef) -> str:
     try:
         config = load_config(ref.path)
     except TutorError:
-        if ref.version or (ref.path / "adapter_config.json").is_file():  # an adapter, or of an architecture that is only passed on
+        if ref.version or (ref.path / ADAPTER_CONFIG).is_file():  # an adapter, or of an architecture that is only passed on
             return ""
         raise
     return (f"{config.num_layers} layers of {config.hidden_size}, {config.num_heads} heads of {config.head_dim}, "

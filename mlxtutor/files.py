@@ -47,7 +47,7 @@ def json_object(path: Path) -> dict[str, Any]:
     """A file's JSON object; empty for what is none, or can't be read."""
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +14,7 @@ from mlxtutor.datasets.sources import Document, Text, generated, iter_source
 from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores
 from mlxtutor.problems.suite import know_test_prompts, test_prompts
+from mlxtutor.processes import processes
 from mlxtutor.text.chat import encode_chat
 from mlxtutor.text.tokenizer import Tokenizer, escape_specials
 
@@ -72,13 +70,8 @@ def _made(pieces: Sequence[Piece], tokenizer: Tokenizer) -> Iterator[Examples]:
     if workers == 1:
         yield from (_make(piece, tokenizer) for piece in pieces)
         return
-    spawn = multiprocessing.get_context("spawn")  # a copy of a process with threads may stand still
-    try:
-        with ProcessPoolExecutor(workers, spawn, _start, (tokenizer.model, test_prompts())) as pool:
-            yield from pool.map(_make, pieces)
-    except BrokenProcessPool:
-        raise TutorError("a process that made examples ended (out of memory? give the stage fewer tokens; in a script of your own, "
-                         'call this under if __name__ == "__main__")') from None
+    with processes(workers, _start, (tokenizer.model, test_prompts()), "made examples", "give the stage fewer tokens") as pool:
+        yield from pool.map(_make, pieces)
 
 
 _tokenizer: Tokenizer | None = None  # of a process that makes pieces for another

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mlxtutor.errors import TutorError
-from mlxtutor.files import write_atomic
+from mlxtutor.files import json_object, write_atomic
 
 PROOF = "proof.json"
 WORK = ".export-unfinished"  # where an export is written; a killed one leaves it
@@ -122,11 +122,7 @@ def _write(folder: Path, proof: dict[str, Any]) -> dict[str, Any]:
 
 
 def _proof(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / PROOF).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return json_object(folder / PROOF)
 
 
 def _written(folder: Path) -> list[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from mlxtutor.errors import TutorError
 from mlxtutor.machine import cores
+from mlxtutor.processes import processes
 from mlxtutor.quality.findings import Finding
 from mlxtutor.quality.personal import each_text, find_personal
 from mlxtutor.quality.reading import row_texts
@@ -26,7 +24,6 @@ from mlxtutor.text.tokenizer import Tokenizer
 CHUNK = 250       # rows that travel to another process together
 FEW_CHUNKS = 8    # with fewer, starting processes costs more than it saves
 AHEAD = 3         # chunks a process has waiting
-SPAWN = multiprocessing.get_context("spawn")  # a copy of a process with threads may stand still
 Item = Row | Defect
 
 
@@ -71,15 +68,12 @@ def check_each(items: Iterable[Item], settings: Settings) -> Iterator[tuple[Item
         _start(settings)
         yield from ((item, _check_chunk([item])[0]) for item in whole)
         return
-    try:
-        yield from _in_processes(whole, settings)
-    except BrokenProcessPool:
-        raise TutorError("a process that checked rows was ended from outside (out of memory? check the file in parts)") from None
+    yield from _in_processes(whole, settings)
 
 
 def _in_processes(items: Iterator[Item], settings: Settings) -> Iterator[tuple[Item, Alone | None]]:
     waiting: deque[tuple[list[Item], Future[list[Alone | None]]]] = deque()
-    with ProcessPoolExecutor(cores(), SPAWN, _start, (settings,)) as pool:
+    with processes(cores(), _start, (settings,), "checked rows", "check the file in parts") as pool:
         for chunk in _chunks(items):
             waiting.append((chunk, pool.submit(_check_chunk, chunk)))
             if len(waiting) > AHEAD * cores():
