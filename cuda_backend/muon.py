@@ -40,9 +40,12 @@ def orthogonalised(matrices: list[Tensor], coefficients: tuple[float, float, flo
     """Newton-Schulz in bf16: (m, n) each -> stacked (k, m, n) with singular values near 1. Source: Keller Jordan's Muon."""
     a, b, c = coefficients
     tall = matrices[0].shape[0] > matrices[0].shape[1]
-    x = torch.stack([matrix.mT if tall else matrix for matrix in matrices]).bfloat16()
-    x /= x.flatten(1).norm(dim=1).clamp(min=eps)[:, None, None]
+    x = matrices[0].new_empty((len(matrices), *matrices[0].shape), dtype=torch.bfloat16)
+    each = list(x.unbind())
+    torch._foreach_copy_(each, matrices)
+    torch._foreach_div_(each, list(x.flatten(1).norm(dim=1).clamp(min=eps).unbind()))
     for _ in range(steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+        gram = x.mT @ x if tall else x @ x.mT  # of the shorter side
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, x, polynomial, beta=a) if tall else torch.baddbmm(x, polynomial, x, beta=a)
+    return x

@@ -31,11 +31,12 @@ class Trainer:
         muon, decayed, plain = ([named[name] for name in group] for group in names)
         self.model, self.train = model, train
         groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps)
+        adamw = torch.optim.AdamW(groups, lr=train.lr, betas=(train.beta1, train.beta2), eps=train.eps, fused=True)
         self.optimizers: list[tuple[str, torch.optim.Optimizer, float]] = [("adamw", adamw, train.lr)]
         self.kernels = cpu_step.supported(model)
         self.workers = cpu_workers()
         self.parts = WORKERS if self.workers else 1  # each worker takes a part of the rows, and of the matrices
+        self.shares = [range(part, len(named), self.parts) for part in range(self.parts)]
         for share in (muon[part::self.parts] for part in range(self.parts)):
             if share:
                 momentum = Muon(share, lr=train.muon_lr, weight_decay=train.weight_decay, momentum=0.95, nesterov=True)
@@ -49,10 +50,12 @@ class Trainer:
         for batch in batches:
             parts = list(self._run(lambda part: self._gradients(part, weights), batch.split(self.parts)))
             total, count = total + sum(loss for loss, _, _ in parts), count + sum(targets for _, targets, _ in parts)
-            summed = next(self._run(_added, [[summed, *(gradients for _, _, gradients in parts)]]))
-        norm = next(self._run(lambda gradients: self._clip(gradients, count), [summed]))
+            summed = self._shared(_added, *([summed] if summed else []), *(gradients for _, _, gradients in parts))
+        norm = float(torch.linalg.vector_norm(torch.stack(self._shared(torch._foreach_norm, summed)))) / count
         if not math.isfinite(norm) or not math.isfinite(total):
             return StepResult(total, count, norm, False)
+        clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0
+        self._shared(lambda gradients: _scale(gradients, clip / count), summed)
         for parameter, gradient in zip(self.model.parameters(), summed):
             parameter.grad = gradient
         for _, optimizer, lr in self.optimizers:
@@ -75,12 +78,11 @@ class Trainer:
         loss, targets = batch_nll(self.model, batch)
         return float(loss.detach()), targets, list(torch.autograd.grad(loss, list(self.model.parameters())))
 
-    def _clip(self, gradients: list[Tensor], count: int) -> float:
-        """Scale summed gradients in place to those of the mean, clipped; the norm before clipping."""
-        norm = float(torch.nn.utils.get_total_norm(gradients)) / count
-        clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0
-        torch._foreach_mul_(gradients, clip / count)
-        return norm
+    def _shared(self, function: Callable[..., Sequence[Tensor]], *lists: list[Tensor]) -> list[Tensor]:
+        """The function of lists of a tensor a parameter, which gives such a list: each worker its share of the parameters."""
+        made = self._run(lambda share: function(*([tensors[i] for i in share] for tensors in lists)), self.shares)
+        found = {i: tensor for share, tensors in zip(self.shares, made) for i, tensor in zip(share, tensors)}
+        return [found[i] for i in range(len(found))]
 
     def _names(self) -> dict[Tensor, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}
@@ -106,13 +108,18 @@ class Trainer:
             owners[where].state[where][slots[slot]] = tensor if slot == "step" else tensor.to(where.device)
 
 
-def _added(lists: list[list[Tensor]]) -> list[Tensor]:
-    """The sum of lists of gradients in float32, in place of the first that isn't empty."""
-    first, *others = [gradients for gradients in lists if gradients]
+def _added(first: list[Tensor], *others: list[Tensor]) -> list[Tensor]:
+    """Their sum in float32."""
     total = [gradient.float() for gradient in first]
     for other in others:
         torch._foreach_add_(total, other)
     return total
+
+
+def _scale(gradients: list[Tensor], by: float) -> list[Tensor]:
+    """In place."""
+    torch._foreach_mul_(gradients, by)
+    return gradients
 
 
 # torch's slot names -> the names of checkpoints.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -152,7 +153,7 @@ class Value:
     stated: str        # number and unit in one plain notation: `13 nC`, `4.7e-9 C`
     vague: str = ""
 
-    @property
+    @cached_property
     def si(self) -> float:
         return evaluate(self.canonical)
 
