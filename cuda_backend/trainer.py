@@ -55,7 +55,7 @@ class Trainer:
         if not math.isfinite(norm) or not math.isfinite(total):
             return StepResult(total, count, norm, False)
         clip = min(1.0, self.train.grad_clip / (norm + 1e-6)) if self.train.grad_clip else 1.0
-        self._shared(lambda gradients: _scale(gradients, clip / count), summed)
+        summed = self._shared(lambda gradients: torch._foreach_mul(gradients, clip / count), summed)
         for parameter, gradient in zip(self.model.parameters(), summed):
             parameter.grad = gradient
         for _, optimizer, lr in self.optimizers:
@@ -114,12 +114,6 @@ def _added(first: list[Tensor], *others: list[Tensor]) -> list[Tensor]:
     for other in others:
         torch._foreach_add_(total, other)
     return total
-
-
-def _scale(gradients: list[Tensor], by: float) -> list[Tensor]:
-    """In place."""
-    torch._foreach_mul_(gradients, by)
-    return gradients
 
 
 # torch's slot names -> the names of checkpoints.

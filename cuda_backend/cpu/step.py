@@ -117,8 +117,8 @@ class AttentionPass:
         self.kernels.softmax_back(d_scores, self.shares, self.shared.first, self.scale)
         d_heads = d_out.new_empty(H + 2 * K, N, D)
         torch.bmm(d_scores, self.k, out=d_heads[:H].view(H * B, T, D))
-        _summed(d_scores.transpose(1, 2), self.q, d_heads[H:H + K])
-        _summed(self.shares.transpose(1, 2), d_out, d_heads[H + K:])
+        _summed(d_scores.transpose(1, 2), self.q, H // K, d_heads[H:H + K])
+        _summed(self.shares.transpose(1, 2), d_out, H // K, d_heads[H + K:])
         d_joined, d_scale = self.kernels.heads_back(d_heads, self.joined, weights.heads, self.heads_inverse, self.shared.turn)
         d_qkv, d_normed = d_joined.T @ self.normed, d_joined @ weights.qkv
         rounded, d_norm = self.kernels.norm_back(d_normed, self.x, weights.attention_norm, self.inverse, total)
@@ -135,9 +135,8 @@ class AttentionPass:
         return q.view(H * B, T, -1), k.view(H * B, T, -1), v.view(H * B, T, -1)
 
 
-def _summed(a: Tensor, b: Tensor, out: Tensor) -> None:
-    """Products of (H * B, T, T) and (H * B, T, D) -> out (K, N, D): the sum over the query heads that share a key."""
-    group = len(a) * a.shape[1] // (out.shape[0] * out.shape[1])
+def _summed(a: Tensor, b: Tensor, group: int, out: Tensor) -> None:
+    """Products of (H * B, T, T) and (H * B, T, D) -> out (K, N, D): the sum over each group of query heads that share a key."""
     if group == 1:
         torch.bmm(a, b, out=out.view(b.shape))
     else:
